@@ -1,0 +1,444 @@
+"""Books and queues over columns: the part of paper execution that sees every row of a feed, compiled by numba.
+
+Prices are those of YES in 1/10,000 dollar (NO is its mirror), sizes 1/1,000,000 share, times microseconds.
+Side 0 is bids, side 1 asks. Python is called between rows only: when a decision, an arrival or an answer is due.
+"""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+Ints = NDArray[np.int64]
+
+PRICES = 10_001
+BID, ASK = 0, 1
+LEVEL, SNAPSHOT, SNAPSHOT_LEVEL, PRINT = 0, 1, 2, 3  # kinds of rows
+
+# Columns of an order in a queue.
+MARKET, SIDE, PRICE, LEFT, AHEAD, CREDIT, UNPRINTED, MOVED, ALIVE = range(9)
+ORDER_FIELDS = 9
+SLOTS = 64  # own orders a side of a market
+
+# Rules of the queue, as flags.
+CANCELS_AHEAD, CANCELS_SHARED, CANCELS_BEHIND = 0, 1, 2
+RULE_CANCELS, RULE_WHOLE, RULE_CROSS, RULE_DEPLETION, RULE_TOUCH = range(5)
+RULES = 5
+
+
+class Rows(NamedTuple):
+    """A feed as columns, in order of arrival."""
+
+    at: Ints  # when it is received
+    ts: Ints  # when the exchange sent it
+    frame: Ints
+    market: NDArray[np.int32]
+    kind: NDArray[np.uint8]
+    side: NDArray[np.uint8]  # of the level; of the taker for a print
+    price: NDArray[np.int32]
+    size: Ints  # of a level: absolute; of a SNAPSHOT row: how many levels follow
+
+
+class Books(NamedTuple):
+    """The books of all markets, dense in price."""
+
+    size: Ints  # [market, side, price]
+    when: Ints  # exchange time of the last change of each level
+    best: Ints  # [market, side]; 0 and PRICES - 1 when empty
+    step: Ints  # the finest price increment of each market
+    snapped: Ints  # exchange time of the last snapshot
+    dirty: NDArray[np.uint8]
+    scratch: Ints
+
+
+class Queues(NamedTuple):
+    """Our resting orders."""
+
+    order: Ints  # [slot, field]
+    mine: Ints  # [market, side, rank]: slots, best price first
+    count: Ints  # [market, side]
+
+
+class Fills(NamedTuple):
+    """What the last run filled."""
+
+    slot: Ints
+    price: Ints
+    size: Ints
+    at: Ints
+
+
+def new_books(steps: Ints) -> Books:
+    """Return empty books for markets with these price increments."""
+    markets = len(steps)
+    best = np.zeros((markets, 2), np.int64)
+    best[:, ASK] = PRICES - 1
+    return Books(
+        np.zeros((markets, 2, PRICES), np.int64),
+        np.full((markets, 2, PRICES), -(2**62), np.int64),
+        best,
+        steps,
+        np.full(markets, -(2**62), np.int64),
+        np.zeros(markets, np.uint8),
+        np.zeros((2, PRICES), np.int64),
+    )
+
+
+def new_queues(markets: int, capacity: int = 256) -> Queues:
+    """Return empty queues."""
+    return Queues(
+        np.zeros((capacity, ORDER_FIELDS), np.int64),
+        np.zeros((markets, 2, SLOTS), np.int64),
+        np.zeros((markets, 2), np.int64),
+    )
+
+
+def new_fills(capacity: int = 4096) -> Fills:
+    """Return room for fills."""
+    return Fills(*(np.zeros(capacity, np.int64) for _ in range(4)))
+
+
+@njit(cache=True)
+def _rescan(books: Any, m: int, side: int, start: int) -> None:
+    """Find the best level of a side from a price on, away from the touch."""
+    step = books.step[m]
+    size = books.size[m, side]
+    if side == 0:
+        p = start
+        while p > 0 and size[p] == 0:
+            p -= step
+        books.best[m, side] = max(p, 0)
+    else:
+        p = start
+        while p < 10_000 and size[p] == 0:
+            p += step
+        books.best[m, side] = min(p, 10_000)
+
+
+@njit(cache=True)
+def _set_level(books: Any, m: int, side: int, p: int, new: int) -> None:
+    books.size[m, side, p] = new
+    best = books.best[m, side]
+    if new > 0:
+        if (side == 0 and p > best) or (side == 1 and p < best):
+            books.best[m, side] = p
+    elif p == best:
+        _rescan(books, m, side, p)
+
+
+@njit(cache=True)
+def _drop(queues: Any, slot: int) -> None:
+    """Take an order out of its queue."""
+    o = queues.order[slot]
+    m, side = o[MARKET], o[SIDE]
+    n = queues.count[m, side]
+    k = 0
+    while k < n and queues.mine[m, side, k] != slot:
+        k += 1
+    if k == n:
+        return
+    for j in range(k, n - 1):
+        queues.mine[m, side, j] = queues.mine[m, side, j + 1]
+    queues.count[m, side] = n - 1
+    o[ALIVE] = 0
+
+
+@njit(cache=True)
+def _fill(queues: Any, slot: int, size: int, at: int, fills: Any, n: int) -> int:
+    o = queues.order[slot]
+    fills.slot[n] = slot
+    fills.price[n] = o[PRICE]
+    fills.size[n] = size
+    fills.at[n] = at
+    o[LEFT] -= size
+    if o[LEFT] <= 0:
+        _drop(queues, slot)
+    return n + 1
+
+
+@njit(cache=True)
+def _level_changed(queues: Any, m: int, side: int, p: int, old: int, new: int, rules: Any) -> None:
+    """Move our orders up by their share of what was cancelled at their price."""
+    for k in range(queues.count[m, side]):
+        o = queues.order[queues.mine[m, side, k]]
+        if o[PRICE] != p:
+            continue
+        gone = old - new
+        if gone > 0:
+            explained = min(gone, o[CREDIT])  # a print told us already
+            o[CREDIT] -= explained
+            cancelled = gone - explained
+            if cancelled > 0:
+                moved = 0
+                if rules[RULE_CANCELS] == CANCELS_SHARED:
+                    moved = int(cancelled * (o[AHEAD] / old))
+                elif rules[RULE_CANCELS] == CANCELS_AHEAD:
+                    moved = min(cancelled, o[AHEAD])
+                o[AHEAD] -= moved
+                o[MOVED] += moved
+                o[UNPRINTED] += cancelled
+        else:
+            o[UNPRINTED] = 0
+            o[MOVED] = 0
+        if o[AHEAD] > new:
+            o[AHEAD] = new
+
+
+@njit(cache=True)
+def _print(queues: Any, m: int, taker: int, p: int, size: int, at: int, rules: Any, fills: Any, n: int, seen: bool) -> int:
+    """Match a print against our orders; its volume is consumed once.
+
+    `seen` is false for a print that was counted from depletion: the level's decrease is not told again.
+    """
+    side = 1 - taker
+    used = 0
+    k = 0
+    while k < queues.count[m, side]:
+        slot = queues.mine[m, side, k]
+        o = queues.order[slot]
+        price = o[PRICE]
+        through = price > p if side == 0 else price < p
+        if not through and price != p:
+            break
+        if through:
+            take = o[LEFT] if rules[RULE_WHOLE] == 1 else min(o[LEFT], size - used)
+        else:
+            if seen:
+                # The level may have shrunk before its print came: what moved us then as a cancel was this print.
+                known = min(size, o[UNPRINTED])
+                if known > 0:
+                    back = int(o[MOVED] * (known / o[UNPRINTED]))
+                    o[AHEAD] += back
+                    o[MOVED] -= back
+                    o[UNPRINTED] -= known
+                o[CREDIT] += size - known
+            o[AHEAD] -= size
+            if rules[RULE_WHOLE] == 1:
+                take = o[LEFT] if o[AHEAD] < 0 else 0
+            else:
+                take = min(o[LEFT], max(0, -o[AHEAD] - used))
+            if o[AHEAD] < 0 and rules[RULE_WHOLE] == 0:
+                o[AHEAD] = 0
+        if take > 0:
+            whole = take == o[LEFT]
+            n = _fill(queues, slot, take, at, fills, n)
+            used += take
+            if whole:
+                continue  # the next order has moved into this rank
+        k += 1
+    return n
+
+
+@njit(cache=True)
+def _crossed(books: Any, queues: Any, m: int, at: int, rules: Any, fills: Any, n: int) -> int:
+    """Fill whole what the other side of the book has reached."""
+    for side in range(2):
+        k = 0
+        while k < queues.count[m, side]:
+            slot = queues.mine[m, side, k]
+            o = queues.order[slot]
+            other = books.best[m, 1 - side]
+            if (side == 0 and other <= o[PRICE]) or (side == 1 and other >= o[PRICE]):
+                n = _fill(queues, slot, o[LEFT], at, fills, n)
+            else:
+                k += 1
+    return n
+
+
+@njit(cache=True)
+def _depleted(books: Any, queues: Any, m: int, side: int, before: int, at: int, rules: Any, fills: Any, n: int) -> int:
+    """Count levels that were wiped out, best first, as prints of their size (a book without prints)."""
+    step = books.step[m]
+    after = books.best[m, side]
+    old = books.scratch[side]
+    p = before
+    while (p > after if side == 0 else p < after) and 0 < p < 10_000:
+        if queues.count[m, side] == 0:
+            break
+        if old[p] > 0:
+            n = _print(queues, m, 1 - side, p, old[p], at, rules, fills, n, False)
+        p += -step if side == 0 else step
+    return n
+
+
+@njit(cache=True)
+def _keep_old(books: Any, m: int, side: int) -> None:
+    for p in range(books.step[m], PRICES - 1, books.step[m]):
+        books.scratch[side, p] = books.size[m, side, p]
+
+
+@njit(cache=True)
+def _snapshot(books: Any, queues: Any, rows: Any, i: int, rules: Any, fills: Any, n: int) -> int:
+    """Replace a book; levels that changed after the snapshot was taken stay (R: arrival is not time order)."""
+    m = np.int64(rows.market[i])
+    ts = rows.ts[i]
+    levels = rows.size[i]
+    if ts < books.snapped[m]:
+        return n
+    books.snapped[m] = ts
+    step = books.step[m]
+    for side in range(2):
+        _keep_old(books, m, side)
+        when = books.when[m, side]
+        size = books.size[m, side]
+        for p in range(step, 10_000, step):
+            if when[p] <= ts:
+                size[p] = 0
+                when[p] = ts
+    for j in range(i + 1, i + 1 + levels):
+        side = np.int64(rows.side[j])
+        p = np.int64(rows.price[j])
+        if books.when[m, side, p] <= ts:
+            books.size[m, side, p] = rows.size[j]
+    for side in range(2):
+        before = books.best[m, side]
+        _rescan(books, m, side, 10_000 - step if side == 0 else step)
+        if queues.count[m, side] > 0:
+            if rules[RULE_DEPLETION] == 1:
+                n = _depleted(books, queues, m, side, before, rows.at[i], rules, fills, n)
+            last = -1
+            for k in range(queues.count[m, side]):
+                p = queues.order[queues.mine[m, side, k], PRICE]
+                if p != last:
+                    last = p
+                    old, new = books.scratch[side, p], books.size[m, side, p]
+                    if old != new:
+                        _level_changed(queues, m, side, p, old, new, rules)
+    books.dirty[m] = 1
+    return n
+
+
+@njit(cache=True)
+def _level(books: Any, queues: Any, rows: Any, i: int, rules: Any, fills: Any, n: int) -> int:
+    m = np.int64(rows.market[i])
+    side = np.int64(rows.side[i])
+    p = np.int64(rows.price[i])
+    new = rows.size[i]
+    ts = rows.ts[i]
+    if ts < books.when[m, side, p] or ts < books.snapped[m]:
+        return n
+    books.when[m, side, p] = ts
+    old = books.size[m, side, p]
+    if old == new:
+        return n
+    before = books.best[m, side]
+    if queues.count[m, side] > 0 and rules[RULE_DEPLETION] == 1 and new == 0 and p == before:
+        n = _print(queues, m, 1 - side, p, old, rows.at[i], rules, fills, n, False)
+    _set_level(books, m, side, p, new)
+    books.dirty[m] = 1
+    if queues.count[m, side] > 0:
+        _level_changed(queues, m, side, p, old, new, rules)
+    return n
+
+
+@njit(cache=True)
+def advance(
+    books: Any, queues: Any, rows: Any, start: int, until: int, delay: int, rules: Any, fills: Any
+) -> tuple[int, int]:
+    """Apply rows up to a time; stop after a row whose fills will be answered before the next row.
+
+    Returns the next row and the number of fills.
+    """
+    n = 0
+    i = start
+    end = len(rows.at)
+    room = len(fills.slot) - 2 * SLOTS
+    while i < end and rows.at[i] <= until and n < room:
+        had = n
+        m = np.int64(rows.market[i])
+        kind = rows.kind[i]
+        if kind == LEVEL:
+            n = _level(books, queues, rows, i, rules, fills, n)
+            i += 1
+        elif kind == PRINT:
+            if rules[RULE_TOUCH] == 0:
+                taker, p = np.int64(rows.side[i]), np.int64(rows.price[i])
+                n = _print(queues, m, taker, p, rows.size[i], rows.at[i], rules, fills, n, True)
+            i += 1
+        else:
+            n = _snapshot(books, queues, rows, i, rules, fills, n)
+            i += 1 + rows.size[i]
+        if rules[RULE_CROSS] == 1 and (queues.count[m, 0] > 0 or queues.count[m, 1] > 0):
+            n = _crossed(books, queues, m, rows.at[i - 1], rules, fills, n)
+        if n > had:
+            until = min(until, rows.at[i - 1] + delay)
+    return i, n
+
+
+@njit(cache=True)
+def join(books: Any, queues: Any, slot: int, m: int, side: int, price: int, size: int) -> bool:
+    """Queue an order behind what rests at its price; False when there is no room for another one."""
+    n = queues.count[m, side]
+    if n == SLOTS:
+        return False
+    o = queues.order[slot]
+    for field in range(ORDER_FIELDS):
+        o[field] = 0
+    o[MARKET], o[SIDE], o[PRICE], o[LEFT], o[ALIVE] = m, side, price, size, 1
+    o[AHEAD] = books.size[m, side, price]
+    k = n
+    while k > 0:
+        other = queues.order[queues.mine[m, side, k - 1], PRICE]
+        if (side == 0 and other >= price) or (side == 1 and other <= price):
+            break
+        queues.mine[m, side, k] = queues.mine[m, side, k - 1]
+        k -= 1
+    queues.mine[m, side, k] = slot
+    queues.count[m, side] = n + 1
+    return True
+
+
+@njit(cache=True)
+def leave(queues: Any, slot: int) -> None:
+    """Take an order off the book."""
+    _drop(queues, slot)
+
+
+@njit(cache=True)
+def levels(books: Any, m: int, side: int, most: int, price: Ints, size: Ints) -> int:
+    """Write up to `most` levels of a side (0: all), best first; return how many."""
+    step = books.step[m]
+    there = books.size[m, side]
+    n = 0
+    p = books.best[m, side]
+    while 0 < p < 10_000 and (most == 0 or n < most):
+        if there[p] > 0:
+            price[n] = p
+            size[n] = there[p]
+            n += 1
+        p += -step if side == 0 else step
+    return n
+
+
+@njit(cache=True)
+def moved_prices(books: Any, most: int, last: Ints, price: Ints, size: Ints, out: Ints) -> int:
+    """Find the dirty markets whose first `most` prices a side differ from the last told ones.
+
+    Writes prices and sizes as [market, side, rank] (0 where there is no level); returns how many moved.
+    """
+    found = 0
+    for m in range(len(books.dirty)):
+        if books.dirty[m] == 0:
+            continue
+        books.dirty[m] = 0
+        changed = False
+        step = books.step[m]
+        for side in range(2):
+            there = books.size[m, side]
+            p = books.best[m, side]
+            for k in range(most):
+                while 0 < p < 10_000 and there[p] == 0:
+                    p += -step if side == 0 else step
+                inside = 0 < p < 10_000
+                price[m, side, k] = p if inside else 0
+                size[m, side, k] = there[p] if inside else 0
+                if last[m, side, k] != price[m, side, k]:
+                    last[m, side, k] = price[m, side, k]
+                    changed = True
+                if inside:
+                    p += -step if side == 0 else step
+        if changed:
+            out[found] = m
+            found += 1
+    return found

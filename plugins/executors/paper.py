@@ -1,0 +1,376 @@
+"""An exchange that fills our orders against a feed, on a virtual clock: paper trading."""
+
+import heapq
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import count
+
+import numpy as np
+
+from pmrun.plugins.executors import kernel
+from pmrun.plugins.executors.fill import Queue
+from pmrun.runner.book import Book
+from pmrun.runner.facts import (
+    BookChanged,
+    Fact,
+    Filled,
+    FundsSeen,
+    Listed,
+    MarketStatus,
+    OrderNews,
+    Settled,
+    StatusChanged,
+    TickChanged,
+)
+from pmrun.runner.grid import Grid
+from pmrun.runner.hooks import Depth, Look
+from pmrun.runner.intents import Cancel, CancelAll, Intent, Place
+from pmrun.runner.market import MarketNo, Outcome
+from pmrun.runner.orders import News, OrderNo, Settlement, TradeId
+from pmrun.runner.ports import FeedData
+from pmrun.runner.units import (
+    Cash,
+    Micros,
+    Price,
+    Side,
+    Size,
+    cash_paid,
+    cash_received,
+    complement,
+    format_price,
+    format_size,
+)
+
+CROSSES = "invalid post-only order: order crosses book"
+NOT_TRADING = "the market is not yet ready to process new orders"
+MARKET_RESOLVED = "market resolved"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Paper:
+    """Fill orders from a feed, with latency both ways and the exchange's rules: post-only, tick, minimum size, fees.
+
+    Latencies are in seconds: `submit_latency` until a request arrives, `answer_latency` until its answer, or news of a
+    fill, is back. A fill settles `settlement_delay` seconds after its match.
+    """
+
+    funds: Cash = Cash(1_000_000_000)
+    submit_latency: Micros = Micros(50_000)
+    answer_latency: Micros = Micros(50_000)
+    settlement_delay: Micros = Micros(0)
+
+    def __post_init__(self) -> None:
+        """Refuse money and times below nothing."""
+        if not 0 < self.funds < 10**17:
+            raise ValueError("funds must be above 0 and below 100,000,000,000 dollars")
+        for name in ("submit_latency", "answer_latency", "settlement_delay"):
+            if not 0 <= getattr(self, name) < 10**12:
+                raise ValueError(f"{name} must be from 0 to below 1,000,000 seconds")
+
+    def open(self, data: FeedData, fill: Queue, depth: Depth, everything: bool) -> "PaperExchange":
+        """Start an exchange over a feed."""
+        return PaperExchange(self, data, fill, depth, everything)
+
+
+class _Resting:
+    """An order as the exchange knows it; prices are those of YES."""
+
+    __slots__ = ("market", "outcome", "place", "side", "slot", "yes_price")
+
+    def __init__(self, place: Place, slot: int) -> None:
+        self.place = place
+        self.slot = slot
+        self.market = place.market
+        self.outcome = place.outcome
+        yes = place.outcome is Outcome.YES
+        self.yes_price = place.price if yes else complement(place.price)
+        self.side = kernel.BID if (place.side is Side.BUY) == yes else kernel.ASK
+
+
+class PaperExchange:
+    """One paper session: the books of a feed, our orders in their queues, and what is under way between us."""
+
+    def __init__(self, settings: Paper, data: FeedData, fill: Queue, depth: Depth, everything: bool) -> None:
+        """Start with empty books."""
+        self._settings = settings
+        self._data = data
+        self._rows: kernel.Rows = data.rows
+        self._next = 0
+        self._count = len(self._rows.at)
+        self._books = kernel.new_books(np.array(data.steps, np.int64))
+        self._queues = kernel.new_queues(len(data.markets))
+        self._fills = kernel.new_fills()
+        self._fill_model = fill
+        self._rules = fill.rules(data.info.prints > 0)
+        self._grids = [Grid(market.tick) for market in data.markets]
+        self._trading = [True] * len(data.markets)
+        self._resting: dict[OrderNo, _Resting] = {}
+        self._by_slot: dict[int, _Resting] = {}
+        self._free = list(range(len(self._queues.order) - 1, -1, -1))
+        self._heap: list[tuple[Micros, int, Callable[[Micros], Fact | None]]] = []
+        self._sequence = count()
+        self._trades = count(1)
+        self._changed_since: Micros | None = None
+        self._told = _Told(self._books, depth, everything)
+        for note in data.notes:
+            self._push(note.at, self._note(note))
+
+    # What the clock asks.
+
+    def opening(self) -> list[Fact]:
+        """Return the markets and the funds."""
+        at = self._data.info.first_at
+        listed: list[Fact] = [
+            Listed(at, MarketNo(number), market) for number, market in enumerate(self._data.markets)
+        ]
+        return [FundsSeen(at, self._settings.funds), *listed]
+
+    def next_row(self) -> Micros | None:
+        """Return when the next row comes."""
+        return Micros(int(self._rows.at[self._next])) if self._next < self._count else None
+
+    def next_due(self) -> Micros | None:
+        """Return when the next arrival, answer or note is due."""
+        return self._heap[0][0] if self._heap else None
+
+    def changed_since(self) -> Micros | None:
+        """Return when the first book changed that the desk was not told of."""
+        return self._changed_since
+
+    def advance(self, until: Micros) -> None:
+        """Apply rows up to a time, or up to a fill that will be answered before it."""
+        start = self._next
+        if start >= self._count or self._rows.at[start] > until:
+            return
+        self._next, filled = kernel.advance(
+            self._books,
+            self._queues,
+            self._rows,
+            start,
+            until,
+            self._settings.answer_latency,
+            self._rules,
+            self._fills,
+        )
+        if self._changed_since is None:
+            self._changed_since = Micros(int(self._rows.at[start]))
+        for index in range(filled):
+            self._filled(index)
+        for slot in set(self._fills.slot[:filled].tolist()):
+            if not self._queues.order[slot, kernel.ALIVE]:
+                order = self._by_slot[slot]
+                del self._resting[order.place.order]
+                self._release(order)
+
+    def due(self, at: Micros) -> list[Fact]:
+        """Do what is due at a time, in the order it was set going."""
+        facts: list[Fact] = []
+        while self._heap and self._heap[0][0] <= at:
+            when, _, action = heapq.heappop(self._heap)
+            fact = action(when)
+            if fact is not None:
+                facts.append(fact)
+        return facts
+
+    def books(self, at: Micros) -> list[BookChanged]:
+        """Return the books that changed in what the desk looks at."""
+        self._changed_since = None
+        upto = int(self._rows.frame[self._next - 1]) if self._next else 0
+        return [BookChanged(at, MarketNo(market), upto, book) for market, book in self._told.changes()]
+
+    def submit(self, intents: Sequence[Intent], at: Micros) -> None:
+        """Send intents on their way."""
+        arrival = Micros(at + self._settings.submit_latency)
+        for intent in intents:
+            match intent:
+                case Place():
+                    self._push(arrival, self._placing(intent))
+                case Cancel():
+                    self._push(arrival, self._cancelling(intent.order))
+                case CancelAll():
+                    self._push(arrival, self._cancelling_all)
+                case _:
+                    pass  # nothing for an exchange to do
+
+    def remarks(self) -> list[str]:
+        """Say how the fills were made."""
+        return self._fill_model.remarks(self._data.info.prints > 0)
+
+    # What happens at the exchange.
+
+    def _push(self, at: Micros, action: Callable[[Micros], Fact | None]) -> None:
+        heapq.heappush(self._heap, (at, next(self._sequence), action))
+
+    def _answer(self, at: Micros, fact_at: Callable[[Micros], Fact]) -> None:
+        self._push(Micros(at + self._settings.answer_latency), fact_at)
+
+    def _news(self, at: Micros, order: OrderNo, news: News, reason: str = "") -> None:
+        name = f"paper-{order}" if news is News.RESTING else None
+        self._answer(at, lambda due: OrderNews(due, order, news, reason, name))
+
+    def _placing(self, place: Place) -> Callable[[Micros], Fact | None]:
+        def arrive(at: Micros) -> None:
+            refusal = self._refusal(place)
+            if refusal:
+                self._news(at, place.order, News.REJECTED, refusal)
+                return
+            left = place.size if place.post_only else self._take(place, at)
+            if left:
+                self._rest(place, left, at)
+
+        return arrive
+
+    def _refusal(self, place: Place) -> str:
+        """Say why the exchange would not take an order, in its own words (reference 3.9)."""
+        market = self._data.markets[place.market]
+        if not self._trading[place.market]:
+            return NOT_TRADING
+        if place.price not in self._grids[place.market]:
+            tick = format_price(self._grids[place.market].tick)
+            return f"order is invalid. Price ({format_price(place.price)}) breaks minimum tick size rule: {tick}"
+        if place.size < market.min_order_size:
+            least = format_size(market.min_order_size)
+            return f"order is invalid. Size ({format_size(place.size)}) lower than the minimum: {least}"
+        return CROSSES if place.post_only and self._would_cross(place) else ""
+
+    def _would_cross(self, place: Place) -> bool:
+        order = _Resting(place, 0)
+        other = int(self._books.best[place.market, 1 - order.side])
+        return other <= order.yes_price if order.side == kernel.BID else other >= order.yes_price
+
+    def _rest(self, place: Place, size: Size, at: Micros) -> None:
+        if not self._free:
+            self._grow()
+        order = _Resting(place, self._free.pop())
+        joined = kernel.join(
+            self._books, self._queues, order.slot, place.market, order.side, order.yes_price, int(size)
+        )
+        if not joined:
+            self._free.append(order.slot)
+            self._news(at, place.order, News.REJECTED, "too many open orders at the paper exchange in this market")
+            return
+        self._resting[place.order] = self._by_slot[order.slot] = order
+        self._news(at, place.order, News.RESTING)
+
+    def _grow(self) -> None:
+        size = len(self._queues.order)
+        more = np.concatenate([self._queues.order, np.zeros_like(self._queues.order)])
+        self._queues = self._queues._replace(order=more)
+        self._free.extend(range(2 * size - 1, size - 1, -1))
+
+    def _take(self, place: Place, at: Micros) -> Size:
+        """Match a taking order against the displayed levels, best first; return what is left of it."""
+        order = _Resting(place, 0)
+        price, size = np.zeros(kernel.PRICES, np.int64), np.zeros(kernel.PRICES, np.int64)
+        found = kernel.levels(self._books, place.market, 1 - order.side, 0, price, size)
+        left = int(place.size)
+        for level, there in zip(price[:found].tolist(), size[:found].tolist(), strict=True):
+            if not left or (level > order.yes_price if order.side == kernel.BID else level < order.yes_price):
+                break
+            matched = min(left, there)
+            left -= matched
+            own = Price(level) if place.outcome is Outcome.YES else complement(Price(level))
+            self._report_fill(place, own, Size(matched), at, maker=False)
+        return Size(left)
+
+    def _cancelling(self, order: OrderNo) -> Callable[[Micros], Fact | None]:
+        def arrive(at: Micros) -> None:
+            self._withdraw(order, at, "")
+
+        return arrive
+
+    def _cancelling_all(self, at: Micros) -> None:
+        for order in list(self._resting):
+            self._withdraw(order, at, "")
+
+    def _withdraw(self, order: OrderNo, at: Micros, reason: str) -> None:
+        resting = self._resting.pop(order, None)
+        if resting is None:
+            return  # filled, or never taken: its own news says so
+        kernel.leave(self._queues, resting.slot)
+        self._release(resting)
+        self._news(at, order, News.CANCELED, reason)
+
+    def _release(self, order: _Resting) -> None:
+        del self._by_slot[order.slot]
+        self._free.append(order.slot)
+
+    def _filled(self, index: int) -> None:
+        slot, size, at = (int(column[index]) for column in (self._fills.slot, self._fills.size, self._fills.at))
+        order = self._by_slot[slot]
+        self._report_fill(order.place, order.place.price, Size(size), Micros(at), maker=True)
+
+    def _report_fill(self, place: Place, price: Price, size: Size, at: Micros, maker: bool) -> None:
+        trade = TradeId(f"paper-{next(self._trades)}")
+        cash = cash_paid(price, size) if place.side is Side.BUY else cash_received(price, size)
+        fee = Cash(0) if maker else self._data.markets[place.market].fees.taker_fee(price, size)
+        order = place.order
+        self._answer(at, lambda due: Filled(due, order, trade, price, size, cash, fee, maker))
+        settled = Micros(at + self._settings.settlement_delay)
+        self._answer(settled, lambda due: Settled(due, order, trade, Settlement.CONFIRMED))
+
+    def _note(self, note: Fact) -> Callable[[Micros], Fact | None]:
+        def happen(at: Micros) -> Fact:
+            match note:
+                case TickChanged():
+                    self._grids[note.market] = Grid(note.tick)
+                case StatusChanged():
+                    self._trading[note.market] = note.status is MarketStatus.TRADING
+                    if note.status in (MarketStatus.RESOLVED, MarketStatus.CLOSED):
+                        for number, order in list(self._resting.items()):
+                            if order.market == note.market:
+                                self._withdraw(number, at, MARKET_RESOLVED)
+                case _:
+                    pass
+            return note
+
+        return happen
+
+
+class _Told:
+    """What the desk was last told of the books, to tell it only of changes it looks at."""
+
+    def __init__(self, books: kernel.Books, depth: Depth, everything: bool) -> None:
+        markets = len(books.dirty)
+        self._books = books
+        self._prices_only = depth.look is not Look.LEVELS and depth.levels > 0 and not everything
+        self._most = depth.levels
+        self._everything = everything
+        shape = (markets, 2, max(1, depth.levels))
+        self._last, self._price, self._size = (np.zeros(shape, np.int64) for _ in range(3))
+        self._found = np.zeros(markets, np.int64)
+        self._scratch = np.zeros(kernel.PRICES, np.int64), np.zeros(kernel.PRICES, np.int64)
+        self._books_told: dict[int, Book] = {}
+
+    def changes(self) -> list[tuple[int, Book]]:
+        if self._prices_only:
+            return self._moved_prices()
+        told = []
+        for market in np.nonzero(self._books.dirty)[0].tolist():
+            self._books.dirty[market] = 0
+            book = Book(self._side(market, kernel.BID), self._side(market, kernel.ASK))
+            if self._everything or book != self._books_told.get(market):
+                self._books_told[market] = book
+                told.append((market, book))
+        return told
+
+    def _side(self, market: int, side: int) -> tuple[tuple[Price, Size], ...]:
+        price, size = self._scratch
+        found = kernel.levels(self._books, market, side, self._most, price, size)
+        return tuple(zip(price[:found].tolist(), size[:found].tolist(), strict=True))
+
+    def _moved_prices(self) -> list[tuple[int, Book]]:
+        found = kernel.moved_prices(self._books, self._most, self._last, self._price, self._size, self._found)
+        if not found:
+            return []
+        moved = self._found[:found]
+        told = []
+        for market, prices, sizes in zip(
+            moved.tolist(), self._price[moved].tolist(), self._size[moved].tolist(), strict=True
+        ):
+            bids, asks = (
+                tuple((price, size) for price, size in zip(p, s, strict=True) if price)
+                for p, s in zip(prices, sizes, strict=True)
+            )
+            told.append((market, Book(bids, asks)))
+        return told

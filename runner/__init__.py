@@ -1,0 +1,1 @@
+"""The desk, the hooks it calls and the shell around it."""

@@ -1,0 +1,627 @@
+"""The desk: a plain function of the facts it was told, which answers with what we now want done."""
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, Final
+
+import msgspec
+
+from pmrun.runner.book import Book, without_own
+from pmrun.runner.facts import (
+    BookChanged,
+    Fact,
+    FeedEnded,
+    FeedLost,
+    FeedRestored,
+    Filled,
+    FundsSeen,
+    Listed,
+    MarketStatus,
+    OrderNews,
+    Printed,
+    Settled,
+    StatusChanged,
+    TickChanged,
+    TimerDue,
+)
+from pmrun.runner.grid import Grid
+from pmrun.runner.hooks import Check, Hooks, NoQuote, Quote, Wanted
+from pmrun.runner.intents import Cancel, CancelAll, Drop, Halt, Intent, Observed, Place, Reason, Refuse
+from pmrun.runner.inventory import Account, Fill, Inventory
+from pmrun.runner.market import Market, MarketNo, Outcome
+from pmrun.runner.orders import Impossible, Order, OrderNo, Purpose, Settlement, State
+from pmrun.runner.reconcile import Pair, reconcile
+from pmrun.runner.units import Cash, Micros, Notional, Price, Side, Size, cash_paid, complement
+
+_NO_TIME: Final = Micros(-(2**62))
+
+
+class Pace(msgspec.Struct, frozen=True, kw_only=True):
+    """When quotes are decided: at once (`every` 0), or on a clock of `every` with an offset from the first fact (R12)."""
+
+    every: Micros = Micros(0)
+    offset: Micros = Micros(0)
+
+    def next(self, origin: Micros, at: Micros) -> Micros:
+        """Return the first decision time at or after a moment."""
+        if not self.every:
+            return at
+        first = origin + self.offset
+        return Micros(max(first, first - (first - at) // self.every * self.every))
+
+
+class DeskSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """How a desk behaves, whatever its components are."""
+
+    pace: Pace = Pace()
+    max_markets: int = 0  # 0: no limit
+    gated: bool = True  # evaluate a market only when something it depends on changed
+    sell_holdings: bool = True  # offer shares that are held before buying the complement (R4a)
+    book_holds_us: bool = False  # the observed book shows our own orders (live) or not (tape)
+    remember: Micros = Micros(3_600_000_000)  # how long an ended order is kept for late news
+
+
+class MarketState:
+    """What the desk knows of one market."""
+
+    __slots__ = ("book", "grid", "halted", "inventory", "no", "observed", "orders", "refused", "status", "terms")
+
+    def __init__(self, no: MarketNo, terms: Market, inventory: Inventory) -> None:
+        """Start without a book."""
+        self.no = no
+        self.terms = terms
+        self.inventory = inventory
+        self.grid = Grid(terms.tick)
+        self.status = MarketStatus.TRADING
+        self.halted = False
+        self.observed: Book | None = None
+        self.book: Book | None = None  # the observed book minus our own resting orders (O12)
+        self.orders: dict[OrderNo, Order] = {}  # in play
+        self.refused: dict[tuple[Outcome, Side], tuple[str, ...]] = {}
+
+    def blocked(self) -> str | None:
+        """Return the code of what keeps the market from being quoted at all."""
+        if self.halted or self.status is not MarketStatus.TRADING:
+            return "halted" if self.halted else str(self.status)
+        if self.book is None:
+            return "no_book"
+        if not self.book.bids or not self.book.asks:
+            return "one_sided_book"
+        if not self.book.two_sided:
+            return "crossed_book"
+        return None
+
+
+class Desk:
+    """Turns facts into intents: synchronous, without clock, I/O or randomness of its own."""
+
+    def __init__(self, hooks: Hooks, settings: DeskSettings = DeskSettings(), name: str = "pmrun") -> None:
+        """Take the components and the settings; `name` starts every client order id."""
+        self.hooks = hooks
+        self.settings = settings
+        self.account = Account()
+        self.markets: dict[MarketNo, MarketState] = {}
+        self.dropped: dict[MarketNo, Reason] = {}
+        self.orders: dict[OrderNo, Order] = {}
+        self._name = name
+        self._ended: deque[tuple[Micros, OrderNo]] = deque()
+        self._last_order = 0
+        self._now = _NO_TIME
+        self._origin: Micros | None = None
+        self._dirty: dict[MarketNo, None] = {}
+        self._waits: dict[MarketNo, Micros] = {}  # when a resting order may make way
+        self._component_wake: Micros | None = None
+        self._stopped: str | None = None
+        self._out: list[Intent] = []
+        self._learn: dict[type[Any], Callable[[Any], None]] = {
+            Listed: self._listed,
+            BookChanged: self._book_changed,
+            Printed: self._printed,
+            TickChanged: self._tick_changed,
+            StatusChanged: self._status_changed,
+            FundsSeen: self._funds_seen,
+            OrderNews: self._order_news,
+            Filled: self._filled,
+            Settled: self._settled,
+            TimerDue: self._timer_due,
+            FeedLost: self._feed_lost,
+            FeedRestored: self._feed_restored,
+            FeedEnded: self._feed_ended,
+        }
+
+    # What the shell calls.
+
+    def handle(self, fact: Fact) -> list[Intent]:
+        """Learn a fact; return what we now want done, with the refusals that are new."""
+        out: list[Intent] = []
+        self._out = out
+        if fact.at > self._now:
+            self._now = fact.at
+        if self._origin is None and type(fact) is BookChanged:
+            self._origin = self._now
+        self._learn[type(fact)](fact)
+        self._component_wake = self.hooks.next_wake(self._now)
+        return out
+
+    def start_clock(self, origin: Micros) -> None:
+        """Set the moment from which decision times count; part of the run's settings."""
+        self._origin = origin
+
+    @property
+    def wake(self) -> Micros | None:
+        """When the desk wants a TimerDue if nothing else happens before."""
+        wakes = list(self._waits.values())
+        if self._dirty:
+            wakes.append(self._next_decision())
+        if self._component_wake is not None:
+            wakes.append(self._component_wake)
+        return min(wakes, default=None)
+
+    def decision_after(self, at: Micros) -> Micros:
+        """Return the first decision time at or after a moment: what the feed conflates to."""
+        return self.settings.pace.next(at if self._origin is None else self._origin, at)
+
+    def in_play(self) -> Iterator[Order]:
+        """Iterate over all orders that can still fill."""
+        for state in self.markets.values():
+            yield from state.orders.values()
+
+    def equity(self) -> Cash:
+        """Return cash plus everything held at the mid; what has no mid counts at cost."""
+        total = self.account.funds.total
+        for no, inventory in self.account.markets():
+            total += self.value(no, inventory)
+        return Cash(total)
+
+    def value(self, no: MarketNo, inventory: Inventory) -> Cash:
+        """Return what a market's holdings are worth at its mid, or cost where there is none."""
+        state = self.markets.get(no)
+        if state is None or state.observed is None or not (state.observed.bids and state.observed.asks):
+            return inventory.cost
+        return inventory.value(state.observed.mid_half)
+
+    # Learning.
+
+    def _listed(self, fact: Listed) -> None:
+        objection = self.hooks.reject_market(fact.terms, fact.at)
+        limit = self.settings.max_markets
+        if objection is None and limit and len(self.markets) >= limit:
+            objection = Reason("max_markets", "desk", {"limit": limit})
+        if objection is not None:
+            self.dropped[fact.market] = objection
+            self._out.append(Drop(self._now, fact.market, objection))
+            return
+        self.markets[fact.market] = MarketState(fact.market, fact.terms, self.account.inventory(fact.market))
+        self.hooks.observe(fact, fact.market, None)
+
+    def _book_changed(self, fact: BookChanged) -> None:
+        state = self.markets.get(fact.market)
+        if state is None:
+            return
+        state.observed = fact.book
+        state.book = self._without_us(state)
+        self.hooks.observe(fact, fact.market, None)
+        for each in (state,) if self.settings.gated else self.markets.values():
+            self._dirty.pop(each.no, None)
+            self._decide(each)
+
+    def _without_us(self, state: MarketState) -> Book | None:
+        if not self.settings.book_holds_us or state.observed is None:
+            return state.observed
+        ours = (
+            (order.book_side, order.price if order.outcome is Outcome.YES else complement(order.price), order.remaining)
+            for order in state.orders.values()
+            if order.state in (State.LIVE, State.PARTIALLY_FILLED)
+        )
+        return without_own(state.observed, ours)
+
+    def _printed(self, fact: Printed) -> None:
+        self.hooks.observe(fact, fact.market, None)
+
+    def _tick_changed(self, fact: TickChanged) -> None:
+        state = self.markets.get(fact.market)
+        if state is not None:
+            state.grid = Grid(fact.tick)
+            state.terms = msgspec.structs.replace(state.terms, tick=fact.tick)
+            self.hooks.observe(fact, fact.market, None)
+            self._touch(state)
+
+    def _status_changed(self, fact: StatusChanged) -> None:
+        state = self.markets.get(fact.market)
+        if state is None:
+            return
+        state.status = fact.status
+        if fact.status is MarketStatus.RESOLVED and fact.settled_yes is not None:
+            self.account.redeem(fact.market, fact.settled_yes)
+        self.hooks.observe(fact, fact.market, None)
+        self._touch(state)
+
+    def _funds_seen(self, fact: FundsSeen) -> None:
+        self.account.funds.total = fact.total
+        self.hooks.observe(fact, None, None)
+
+    def _order_news(self, fact: OrderNews) -> None:
+        order = self.orders.get(fact.order)
+        if order is None:
+            return self._observe_oddity("unknown_order", {"order": fact.order, "news": str(fact.news)})
+        after = order.after(fact.news, self._now)
+        if isinstance(after, Impossible):
+            return self._observe_oddity(
+                "impossible_news", {"order": fact.order, "state": str(after.state), "news": str(after.news)}
+            )
+        if fact.exchange_order_id is not None or fact.ws is not None or fact.rest is not None:
+            after = msgspec.structs.replace(
+                after,
+                exchange_order_id=fact.exchange_order_id or after.exchange_order_id,
+                raw_last_ws_event=fact.ws or after.raw_last_ws_event,
+                raw_last_rest_snapshot=fact.rest or after.raw_last_rest_snapshot,
+            )
+        self._update(order, after)
+        self.hooks.observe(fact, order.market, after)
+        if order.state is not after.state:
+            self._touch(self.markets[order.market])
+        return None
+
+    def _filled(self, fact: Filled) -> None:
+        if (fact.trade, fact.order) in self.account.fills:
+            return  # told twice
+        order = self.orders.get(fact.order)
+        if order is None:
+            self._observe_oddity("fill_of_unknown_order", {"order": fact.order, "trade": fact.trade})
+            self._halt(None, "fill_of_unknown_order", fact.order)
+            return
+        after = order.after_fill(fact.size, fact.cash, self._now)
+        if isinstance(after, Impossible):
+            self._observe_oddity(
+                "impossible_fill", {"order": fact.order, "state": str(after.state), "size": fact.size}
+            )
+            self._halt(self.markets[order.market], "impossible_fill", fact.order)
+            return
+        self._update(order, after)
+        fees = self.markets[order.market].terms.fees
+        self.account.book(
+            Fill(
+                trade=fact.trade,
+                order=order.no,
+                market=order.market,
+                outcome=order.outcome,
+                side=order.side,
+                price=fact.price,
+                size=fact.size,
+                cash=fact.cash,
+                fee=fact.fee,
+                rebate=fees.rebate(fact.price, fact.size) if fact.maker else Cash(0),
+                maker=fact.maker,
+                at=self._now,
+            )
+        )
+        self.hooks.observe(fact, order.market, after)
+        self._touch(self.markets[order.market])
+
+    def _settled(self, fact: Settled) -> None:
+        moved = self.account.settle(fact.trade, fact.order, fact.status)
+        if moved is None:
+            self._observe_oddity(
+                "impossible_settlement", {"order": fact.order, "trade": fact.trade, "status": str(fact.status)}
+            )
+        if not moved:
+            return
+        order = self.orders.get(fact.order)
+        fill = self.account.fills[fact.trade, fact.order]
+        self.hooks.observe(fact, fill.market, order)
+        if fact.status in (Settlement.CONFIRMED, Settlement.FAILED):
+            self._touch(self.markets[fill.market])
+
+    def _timer_due(self, fact: TimerDue) -> None:
+        self.hooks.observe(fact, None, None)
+        woken = self._component_wake is not None and self._now >= self._component_wake
+        for state in list(self.markets.values()):
+            late = self._waits.get(state.no, self._now + 1) <= self._now
+            if woken or late or state.no in self._dirty or not self.settings.gated:
+                self._dirty.pop(state.no, None)
+                self._decide(state)
+
+    def _feed_lost(self, fact: FeedLost) -> None:
+        self.hooks.observe(fact, None, None)
+        for state in self.markets.values():
+            state.observed = state.book = None
+        self._pull_all("feed_lost")
+
+    def _feed_restored(self, fact: FeedRestored) -> None:
+        self.hooks.observe(fact, None, None)
+
+    def _feed_ended(self, fact: FeedEnded) -> None:
+        self.hooks.observe(fact, None, None)
+        self._stopped = "feed_ended"
+        self._pull_all("feed_ended")
+
+    # Deciding.
+
+    def _touch(self, state: MarketState) -> None:
+        """Something other than the book changed: decide now, or at the next decision time."""
+        if self.settings.book_holds_us:
+            state.book = self._without_us(state)
+        if self.settings.pace.every:
+            self._dirty[state.no] = None
+        else:
+            self._decide(state)
+
+    def _next_decision(self) -> Micros:
+        at = self.decision_after(self._now)
+        return at if at > self._now else self.decision_after(Micros(self._now + 1))
+
+    def _decide(self, state: MarketState) -> None:
+        """Bring what rests in line with what ought to rest."""
+        self._waits.pop(state.no, None)
+        if self._stopped is not None:
+            return
+        code = state.blocked()
+        if code is not None:
+            self._pull(state, code)
+            return
+        try:
+            wanted = self._wanted(state)
+            self._settle_difference(state, reconcile(wanted, self._replaceable(state)))
+        except Exception as error:  # fail closed: a component that raises stops the quoting of this market
+            self._observe_oddity("component_failed", {"market": state.no, "error": f"{type(error).__name__}: {error}"})
+            self._pull(state, "component_failed")
+
+    def _replaceable(self, state: MarketState) -> list[Order]:
+        return [order for order in state.orders.values() if not order.cancel_sent]
+
+    def _wanted(self, state: MarketState) -> list[Wanted]:
+        assert state.book is not None
+        wanted: list[Wanted] = []
+        for quote in self.hooks.price(state.terms, state.book, state.inventory, self._now):
+            if isinstance(quote, NoQuote):
+                self._refuse(state, quote.outcome, quote.side, None, None, (Reason(quote.code, "pricing", quote.numbers),))
+                continue
+            order = self._fit(state, quote)
+            if order is not None:
+                wanted.append(self._from_holdings(state, order))
+        return wanted
+
+    def _fit(self, state: MarketState, quote: Quote) -> Wanted | None:
+        """Put a quote on the grid and give it a size (R4, R7)."""
+        outcome, side, wished, basis = quote
+        assert state.book is not None
+        size = self.hooks.size_order(state.terms, quote)
+        book = state.book.seen_by(outcome)
+        price = state.grid.behind_touch(side, state.grid.place(side, wished), book.best_bid, book.best_ask)
+        if price not in state.grid:
+            self._refuse(
+                state, outcome, side, price, size, (Reason("no_valid_price", "grid", {"tick": state.grid.tick}),)
+            )
+            return None
+        least = state.terms.min_order_size
+        if size is None or size < least:
+            self._refuse(
+                state, outcome, side, price, size, (Reason("below_min_size", "sizing", {"size": size or 0, "min": least}),)
+            )
+            return None
+        return Wanted(outcome, side, price, size, Purpose.QUOTE, basis)
+
+    def _from_holdings(self, state: MarketState, order: Wanted) -> Wanted:
+        """Choose the token: a sell rests only from holdings, otherwise it is a bid on the complement (R4a)."""
+        if order.side is Side.SELL:
+            held, other = order.outcome, order._replace(
+                outcome=order.outcome.other, side=Side.BUY, price=complement(order.price)
+            )
+            return order if self._offerable(state, held) >= order.size else other
+        if not self.settings.sell_holdings or self._offerable(state, order.outcome.other) < order.size:
+            return order
+        return order._replace(outcome=order.outcome.other, side=Side.SELL, price=complement(order.price))
+
+    def _offerable(self, state: MarketState, outcome: Outcome) -> int:
+        """Shares that are free or promised to quotes only, which a new quote would replace."""
+        holding = state.inventory.of(outcome)
+        if not holding.confirmed:
+            return 0
+        quoted = sum(
+            order.reserved
+            for order in state.orders.values()
+            if order.outcome is outcome and order.purpose is Purpose.QUOTE
+        )
+        return holding.sellable + quoted
+
+    def _settle_difference(self, state: MarketState, pairs: list[Pair]) -> None:
+        kept: list[Order] = []
+        missing: list[Wanted] = []
+        for order, want in pairs:
+            if order is None:
+                if want is not None:
+                    missing.append(want)
+            elif want is None:
+                self._cancel(order, Reason("not_wanted"))
+            else:
+                self._keep_or_move(state, order, want, kept, missing)
+        committed = state.inventory.filled + sum(_exposed(order) for order in kept)
+        for order in kept:
+            mine = _exposed(order)
+            reasons = self._objections(state, _as_wanted(order), committed - mine, resting=True)
+            if reasons:
+                committed -= mine
+                self._cancel(order, reasons[0])
+                self._refuse(state, order.outcome, order.side, order.price, order.remaining, reasons)
+        for want in missing:
+            reasons = self._objections(state, want, committed, resting=False)
+            if reasons:
+                self._refuse(state, want.outcome, want.side, want.price, want.size, reasons)
+            elif self._fits_beside_leaving(state, want, committed):
+                self._place(state, want)
+                committed += want.notional if want.side is Side.BUY else 0
+
+    def _keep_or_move(
+        self, state: MarketState, order: Order, want: Wanted, kept: list[Order], missing: list[Wanted]
+    ) -> None:
+        same = order.price == want.price and (order.filled > 0 or order.size == want.size)
+        unanswered = order.state is State.PENDING_SUBMIT  # it cannot be cancelled yet; its answer decides again
+        when = None if same or unanswered else self.hooks.replace_at(order, want, state.terms, self._now)
+        if when is None or when > self._now:
+            if when is not None:
+                self._waits[state.no] = min(when, self._waits.get(state.no, when))
+            kept.append(order)
+            return
+        numbers: dict[str, int | float | str] = {"from": order.price, "to": want.price}
+        self._cancel(order, Reason("moved", want.basis, numbers))
+        missing.append(want)
+
+    def _objections(
+        self, state: MarketState, order: Wanted, exposure: int, resting: bool, checks: Iterable[Check] | None = None
+    ) -> tuple[Reason, ...]:
+        assert state.book is not None
+        found: list[Reason] = []
+        for check in self.hooks.checks if checks is None else checks:
+            if order.purpose not in check.judges:
+                continue
+            for objection in check.object_to_order(
+                order=order,
+                market=state.terms,
+                market_no=state.no,
+                book=state.book.seen_by(order.outcome),
+                inventory=state.inventory,
+                exposure=Notional(exposure),
+                resting=resting,
+                at=self._now,
+            ):
+                found.append(Reason(objection.code, check.name, objection.numbers))
+        return tuple(found)
+
+    def _fits_beside_leaving(self, state: MarketState, want: Wanted, committed: int) -> bool:
+        """Whether an order may be placed while others are still leaving: limits, funds, shares, own orders (O11).
+
+        False waits for the cancels in flight; a limit that they cannot cure is a refusal.
+        """
+        reason = self._meets_own_order(state, want)
+        leaving = [order for order in state.orders.values() if order.cancel_sent]
+        if reason is None and want.side is Side.BUY:
+            short = cash_paid(want.price, want.size) - self.account.funds.available
+            if short > 0:
+                reason = Reason("funds", "desk", {"short": short})
+                if short <= sum(order.locked for order in leaving):
+                    return False
+        elif reason is None and state.inventory.of(want.outcome).sellable < want.size:
+            return False  # the shares are promised to an order that is leaving
+        if reason is not None:
+            if reason.by != "leaving":
+                self._refuse(state, want.outcome, want.side, want.price, want.size, (reason,))
+            return False
+        if not leaving or want.side is Side.SELL:
+            return True
+        together = committed + sum(_exposed(order) for order in leaving)
+        sums = [check for check in self.hooks.checks if check.cumulative]
+        return not sums or not self._objections(state, want, together, resting=False, checks=sums)
+
+    def _meets_own_order(self, state: MarketState, want: Wanted) -> Reason | None:
+        """Say which of our own orders it could match, directly or through the complement (O11)."""
+        buys = (want.side is Side.BUY) == (want.outcome is Outcome.YES)
+        price = want.price if want.outcome is Outcome.YES else complement(want.price)
+        for order in state.orders.values():
+            other = order.price if order.outcome is Outcome.YES else complement(order.price)
+            if (order.book_side is Side.BUY) == buys:
+                continue
+            if price >= other if buys else price <= other:
+                return Reason("self_match", "leaving" if order.cancel_sent else "desk", {"order": order.no})
+        return None
+
+    # Acting.
+
+    def _place(self, state: MarketState, want: Wanted) -> None:
+        self._last_order += 1
+        no = OrderNo(self._last_order)
+        order = Order(
+            no=no,
+            client_order_id=f"{self._name}-{no}",
+            market=state.no,
+            outcome=want.outcome,
+            side=want.side,
+            price=want.price,
+            size=want.size,
+            purpose=want.purpose,
+            post_only=not want.may_take,
+            placed_at=self._now,
+            basis=want.basis,
+        )
+        self.orders[no] = state.orders[no] = order
+        self.account.reserve(None, order)
+        if state.refused:
+            state.refused.pop((want.outcome, want.side), None)
+        self._out.append(
+            Place(
+                self._now,
+                no,
+                state.no,
+                want.outcome,
+                want.side,
+                want.price,
+                want.size,
+                want.purpose,
+                not want.may_take,
+                Reason(want.basis),
+            )
+        )
+
+    def _cancel(self, order: Order, reason: Reason) -> None:
+        """Ask for a cancel, once; an order that is not answered yet cannot be cancelled and is looked at again."""
+        if order.cancel_sent or order.state is State.PENDING_SUBMIT:
+            return
+        sent = msgspec.structs.replace(order, cancel_sent=True)
+        self.orders[order.no] = self.markets[order.market].orders[order.no] = sent
+        self._out.append(Cancel(self._now, order.no, reason))
+
+    def _pull(self, state: MarketState, code: str) -> None:
+        for order in self._replaceable(state):
+            self._cancel(order, Reason(code, "desk"))
+        for outcome in Outcome:
+            self._refuse(state, outcome, Side.BUY, None, None, (Reason(code, "desk"),))
+
+    def _pull_all(self, code: str) -> None:
+        self._out.append(CancelAll(self._now, Reason(code, "desk")))
+        for state in self.markets.values():
+            for no, order in list(state.orders.items()):
+                self.orders[no] = state.orders[no] = msgspec.structs.replace(order, cancel_sent=True)
+
+    def _halt(self, state: MarketState | None, code: str, order: OrderNo) -> None:
+        for each in self.markets.values() if state is None else (state,):
+            each.halted = True
+            self._pull(each, code)
+        self._out.append(Halt(self._now, None if state is None else state.no, Reason(code, "desk", {"order": order})))
+
+    def _refuse(
+        self,
+        state: MarketState,
+        outcome: Outcome,
+        side: Side,
+        price: Price | None,
+        size: Size | None,
+        reasons: tuple[Reason, ...],
+    ) -> None:
+        """Say why not, once for each change of mind: the codes are compared, the numbers are not."""
+        codes = tuple(f"{reason.by}.{reason.code}" for reason in reasons)
+        if state.refused.get((outcome, side)) == codes:
+            return
+        state.refused[outcome, side] = codes
+        self._out.append(Refuse(self._now, state.no, outcome, side, price, size, Purpose.QUOTE, reasons))
+
+    def _observe_oddity(self, code: str, numbers: dict[str, int | float | str]) -> None:
+        self._out.append(Observed(self._now, Reason(code, "desk", numbers)))
+
+    def _update(self, before: Order, after: Order) -> None:
+        self.orders[after.no] = after
+        orders = self.markets[after.market].orders
+        self.account.reserve(before, after)
+        if after.in_play:
+            orders[after.no] = after
+        elif orders.pop(after.no, None) is not None:
+            self._ended.append((self._now, after.no))
+            while self._ended and self._ended[0][0] < self._now - self.settings.remember:
+                del self.orders[self._ended.popleft()[1]]
+
+
+def _exposed(order: Order) -> int:
+    return order.price * order.remaining if order.side is Side.BUY else 0
+
+
+def _as_wanted(order: Order) -> Wanted:
+    return Wanted(order.outcome, order.side, order.price, order.remaining, order.purpose, order.basis, not order.post_only)
+

@@ -1,0 +1,277 @@
+"""The hooks the desk calls, and the typed façade through which it calls them.
+
+A component is any object with one or more of these hooks. Judging hooks only read; a component that remembers learns
+in `observe`, nowhere else. Name in a hook only the arguments you use.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from enum import StrEnum
+from typing import Any, NamedTuple, cast
+
+import msgspec
+import pluggy
+
+from pmrun.runner.book import Book
+from pmrun.runner.errors import ConfigError
+from pmrun.runner.facts import Fact
+from pmrun.runner.intents import Number, Reason
+from pmrun.runner.inventory import Inventory
+from pmrun.runner.market import Market, MarketNo, Outcome
+from pmrun.runner.orders import Order, Purpose
+from pmrun.runner.units import HalfPrice, Micros, Notional, Price, Side, Size
+
+GROUP = "pmrun"
+hookspec = pluggy.HookspecMarker(GROUP)
+hookimpl = pluggy.HookimplMarker(GROUP)
+
+
+class Quote(NamedTuple):
+    """A rule's wish: a price that need not be on the grid, and where it comes from."""
+
+    outcome: Outcome
+    side: Side
+    price: HalfPrice
+    basis: str  # a code such as "band_edge": the reason an order carries, and what a check may ask
+
+
+class NoQuote(NamedTuple):
+    """A rule's reason for quoting nothing on one side."""
+
+    outcome: Outcome
+    side: Side
+    code: str
+    numbers: dict[str, Number]
+
+
+Answer = Sequence[Quote | NoQuote]
+
+
+class Wanted(NamedTuple):
+    """An order that ought to rest: on the grid and sized; checks may still object."""
+
+    outcome: Outcome
+    side: Side
+    price: Price
+    size: Size
+    purpose: Purpose
+    basis: str
+    may_take: bool = False
+
+    @property
+    def notional(self) -> Notional:
+        """Price times size, exact."""
+        return Notional(self.price * self.size)
+
+
+class Objection(msgspec.Struct, frozen=True):
+    """Why an order ought not to rest: a code that never changes, and the numbers behind it."""
+
+    code: str
+    numbers: dict[str, Number] = {}
+
+
+class Look(StrEnum):
+    """How much of a book a component looks at; the desk is not woken for the rest."""
+
+    NOTHING = "nothing"
+    PRICES = "prices"  # of the first `depth` levels
+    LEVELS = "levels"  # prices and sizes of the first `depth` levels
+
+
+class Depth(NamedTuple):
+    """What a component depends on in the book: `levels` of each side (0: all of them)."""
+
+    look: Look = Look.LEVELS
+    levels: int = 0
+
+    def also(self, other: "Depth") -> "Depth":
+        """Return what covers both."""
+        if Look.NOTHING in (self.look, other.look):
+            return other if self.look is Look.NOTHING else self
+        levels = 0 if 0 in (self.levels, other.levels) else max(self.levels, other.levels)
+        return Depth(Look.LEVELS if Look.LEVELS in (self.look, other.look) else Look.PRICES, levels)
+
+
+WHOLE_BOOK = Depth()
+NO_BOOK = Depth(Look.NOTHING)
+
+
+class PackHooks:
+    """What a package of components and configurations may say of itself (C6)."""
+
+    @hookspec
+    def config_packs(self) -> list[str]:
+        """Name the packages that hold this pack's YAML, such as `my_rules.conf`."""
+        raise NotImplementedError
+
+
+class ComponentHooks:
+    """What the desk asks its components."""
+
+    @hookspec
+    def reject_market(self, market: Market, at: Micros) -> Objection | None:
+        """Say why a market must not be traded (a filter), or return None."""
+        raise NotImplementedError
+
+    @hookspec(firstresult=True)
+    def price(self, market: Market, book: Book, inventory: Inventory, at: Micros) -> Answer | None:
+        """Say where to quote: unrounded prices for any outcome and side (a pricing rule; adjustments wrap it)."""
+        raise NotImplementedError
+
+    @hookspec(firstresult=True)
+    def size_order(self, market: Market, quote: Quote) -> Size | None:
+        """Return the size of an order in exact shares (sizing)."""
+        raise NotImplementedError
+
+    @hookspec
+    def object_to_order(
+        self,
+        order: Wanted,
+        market: Market,
+        market_no: MarketNo,
+        book: Book,
+        inventory: Inventory,
+        exposure: Notional,
+        resting: bool,
+        at: Micros,
+    ) -> Objection | None:
+        """Say why an order must not rest (a check), or return None.
+
+        `book` is the book as the order's outcome sees it; `exposure` is everything else in the market that is filled,
+        in play or wanted; `resting` says that the order rests already, where a small hysteresis is in place (R6).
+        """
+        raise NotImplementedError
+
+    @hookspec(firstresult=True)
+    def replace_at(self, order: Order, wanted: Wanted, market: Market, at: Micros) -> Micros | None:
+        """Say when a resting order may make way for the wanted one: now or earlier, later, or None for never."""
+        raise NotImplementedError
+
+    @hookspec
+    def observe(self, fact: Fact, market_no: MarketNo | None, order: Order | None) -> None:
+        """Learn a fact; `order` is the order it is about, after it was applied."""
+        raise NotImplementedError
+
+    @hookspec
+    def next_wake(self, at: Micros) -> Micros | None:
+        """Return when a judgement may change without any news, or None."""
+        raise NotImplementedError
+
+
+def order_of(component: object, position: int) -> tuple[float, int]:
+    """Sort key of a component: its `order` setting, else where the YAML has it."""
+    explicit = getattr(component, "order", None)
+    return (position if explicit is None else explicit, position)
+
+
+def _judged(component: object) -> frozenset[Purpose]:
+    return getattr(component, "judges", frozenset({Purpose.QUOTE}))
+
+
+class Check(NamedTuple):
+    """One risk check as the desk calls it."""
+
+    name: str
+    judges: frozenset[Purpose]
+    cumulative: bool  # it judges a sum: both orders of a replacement must fit it together
+    object_to_order: Callable[..., list[Objection]]
+
+
+class Hooks:
+    """All components of one desk, in their order, behind typed calls.
+
+    Components are named by their node in the configuration (`risk.cliff`); the name is what a refusal shows.
+    """
+
+    def __init__(self, components: Mapping[str, object]) -> None:
+        """Register components; raises ConfigError when a hook has a wrong shape or a single role is filled twice."""
+        self._manager = pluggy.PluginManager(GROUP)
+        self._manager.add_hookspecs(ComponentHooks)
+        ranked = sorted(
+            ((order_of(component, index), name) for index, (name, component) in enumerate(components.items()))
+        )
+        self.order = tuple(name for _, name in ranked)
+        self.depth = NO_BOOK
+        for name in reversed(self.order):  # pluggy calls the last registered first
+            self._register(name, components[name])
+        for component in components.values():
+            self.depth = self.depth.also(getattr(component, "depth", WHOLE_BOOK))
+        hook = self._manager.hook
+        self._price: Any = hook.price
+        self._size: Any = hook.size_order
+        self._replace: Any = hook.replace_at
+        self._observe: Any = hook.observe if hook.observe.get_hookimpls() else None
+        self._wake: Any = hook.next_wake if hook.next_wake.get_hookimpls() else None
+        self.checks = tuple(
+            Check(name, _judged(component), bool(getattr(component, "cumulative", False)), caller)
+            for name, component, caller in self._each("object_to_order", components)
+        )
+        self._filters = [(name, caller) for name, _, caller in self._each("reject_market", components)]
+        self._observed = self._kinds(components)
+
+    def _register(self, name: str, component: object) -> None:
+        try:
+            self._manager.register(component, name=name)
+        except pluggy.PluginValidationError as error:
+            raise ConfigError(name, None, str(error).splitlines()[-1].strip()) from None
+        single = {"price", "size_order", "replace_at"}
+        for hook in single:
+            caller = getattr(self._manager.hook, hook)
+            if sum(1 for impl in caller.get_hookimpls() if not (impl.wrapper or impl.hookwrapper)) > 1:
+                raise ConfigError(name, None, f"a second component that answers {hook}; there can be one")
+
+    def _each(self, hook: str, components: Mapping[str, object]) -> list[tuple[str, object, Any]]:
+        """Return one caller a component, so that an answer is known to be its own."""
+        impls = {impl.plugin_name for impl in getattr(self._manager.hook, hook).get_hookimpls()}
+        named = [name for name in self.order if name in impls]
+        return [
+            (
+                name,
+                components[name],
+                self._manager.subset_hook_caller(hook, [components[other] for other in named if other != name]),
+            )
+            for name in named
+        ]
+
+    def _kinds(self, components: Mapping[str, object]) -> frozenset[type[Any]] | None:
+        """Collect the kinds of facts anybody wants to observe; None: all of them."""
+        kinds: set[type[Any]] = set()
+        for component in components.values():
+            if hasattr(component, "observe"):
+                wanted = getattr(component, "observes", None)
+                if wanted is None:
+                    return None
+                kinds.update(wanted)
+        return frozenset(kinds)
+
+    def price(self, market: Market, book: Book, inventory: Inventory, at: Micros) -> Answer:
+        """Ask the pricing rule and its adjustments."""
+        return cast("Answer | None", self._price(market=market, book=book, inventory=inventory, at=at)) or ()
+
+    def size_order(self, market: Market, quote: Quote) -> Size | None:
+        """Ask the sizing."""
+        return cast("Size | None", self._size(market=market, quote=quote))
+
+    def replace_at(self, order: Order, wanted: Wanted, market: Market, at: Micros) -> Micros | None:
+        """Ask when an order may be replaced; without an opinion, at once."""
+        if not self._replace.get_hookimpls():
+            return at
+        return cast("Micros | None", self._replace(order=order, wanted=wanted, market=market, at=at))
+
+    def observe(self, fact: Fact, market_no: MarketNo | None, order: Order | None) -> None:
+        """Tell the components that remember."""
+        if self._observe is not None and (self._observed is None or type(fact) in self._observed):
+            self._observe(fact=fact, market_no=market_no, order=order)
+
+    def next_wake(self, at: Micros) -> Micros | None:
+        """Return the earliest time a judgement may change by itself."""
+        if self._wake is None:
+            return None
+        return min((wake for wake in self._wake(at=at) if wake > at), default=None)
+
+    def reject_market(self, market: Market, at: Micros) -> Reason | None:
+        """Ask the filters in order; the first that rejects a market names itself."""
+        for name, caller in self._filters:
+            for objection in caller(market=market, at=at):
+                return Reason(objection.code, name, objection.numbers)
+        return None

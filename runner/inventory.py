@@ -1,0 +1,263 @@
+"""Shares held, cash, and what both may become: each movement is applied once."""
+
+from collections.abc import Iterator
+
+import msgspec
+
+from pmrun.runner.market import MarketNo, Outcome
+from pmrun.runner.orders import Order, OrderNo, Settlement, TradeId, settles
+from pmrun.runner.units import (
+    CASH_SCALE,
+    NOTIONAL_PER_CASH,
+    ONE,
+    PRICE_SCALE,
+    SIZE_SCALE,
+    Cash,
+    HalfPrice,
+    Micros,
+    Notional,
+    Price,
+    Side,
+    Size,
+    notional,
+)
+
+
+class Fill(msgspec.Struct, frozen=True, kw_only=True):
+    """One matched part of one of our orders, and where its settlement stands."""
+
+    trade: TradeId
+    order: OrderNo
+    market: MarketNo
+    outcome: Outcome
+    side: Side
+    price: Price
+    size: Size
+    cash: Cash
+    fee: Cash
+    rebate: Cash  # expected, an estimate
+    maker: bool
+    at: Micros
+    status: Settlement = Settlement.MATCHED
+
+    @property
+    def shares(self) -> int:
+        """The signed change of the holding."""
+        return self.size if self.side is Side.BUY else -self.size
+
+    @property
+    def money(self) -> int:
+        """The signed change of the cash, fee included."""
+        return -(self.cash + self.fee) if self.side is Side.BUY else self.cash - self.fee
+
+
+class Holding:
+    """Shares of one token, in three quantities, and what they cost."""
+
+    __slots__ = ("confirmed", "cost", "pending", "reserved")
+
+    def __init__(self) -> None:
+        """Hold nothing."""
+        self.confirmed = 0  # settled, less what has been sold
+        self.pending = 0  # bought, not settled yet
+        self.reserved = 0  # promised to asks in play
+        self.cost = 0  # cash paid for what is held, fees included
+
+    @property
+    def held(self) -> Size:
+        """Everything bought and not sold, settled or not."""
+        return Size(self.confirmed + self.pending)
+
+    @property
+    def sellable(self) -> Size:
+        """What a new ask may promise: settled and not promised yet."""
+        return Size(max(0, self.confirmed - self.reserved))
+
+
+class Funds:
+    """Cash: total, locked by bids in play, and available (O8)."""
+
+    __slots__ = ("locked", "total")
+
+    def __init__(self, total: int = 0) -> None:
+        """Start with an amount, nothing locked."""
+        self.total = total
+        self.locked = 0
+
+    @property
+    def available(self) -> Cash:
+        """What a new bid may use."""
+        return Cash(self.total - self.locked)
+
+
+class Inventory:
+    """The two holdings of one market, and its exposure."""
+
+    __slots__ = ("_no", "_yes", "bids", "filled")
+
+    def __init__(self) -> None:
+        """Hold nothing, with nothing resting."""
+        self._yes = Holding()
+        self._no = Holding()
+        self.bids = 0  # notional of the bids in play, in flight included
+        self.filled = 0  # notional of what is held and not paired
+
+    def of(self, outcome: Outcome) -> Holding:
+        """Return the holding of one token."""
+        return self._yes if outcome is Outcome.YES else self._no
+
+    @property
+    def pairs(self) -> Size:
+        """Shares held on both sides: each pair is a dollar, whatever happens."""
+        return Size(min(self._yes.held, self._no.held))
+
+    @property
+    def net(self) -> int:
+        """Shares of YES less shares of NO: a NO share is a YES share sold, plus a dollar."""
+        return self._yes.held - self._no.held
+
+    def _unpaired(self) -> int:
+        """Return the cost of what is held and not paired: filled exposure, until it is sold (R8)."""
+        longer = self._yes if self._yes.held > self._no.held else self._no
+        if longer.held <= 0:
+            return 0
+        alone = longer.held - self.pairs
+        return longer.cost * alone // longer.held * NOTIONAL_PER_CASH
+
+    def refresh(self) -> int:
+        """Recompute what depends on the holdings; return by how much the exposure changed."""
+        before, self.filled = self.filled, self._unpaired()
+        return self.filled - before
+
+    @property
+    def exposure(self) -> Notional:
+        """The most that can be lost if every bid in play fills and the worst comes (R8)."""
+        return Notional(self.bids + self.filled)
+
+    def value(self, mid: HalfPrice) -> Cash:
+        """Return what is held at a mid of YES, in cash; NO is worth a dollar less the mid."""
+        twice = self._yes.held * mid + self._no.held * (2 * ONE - mid)
+        return Cash(twice * CASH_SCALE // (2 * PRICE_SCALE * SIZE_SCALE))
+
+    @property
+    def cost(self) -> Cash:
+        """What everything held cost."""
+        return Cash(self._yes.cost + self._no.cost)
+
+
+class Account:
+    """All holdings and the cash of one account, fed by orders and fills.
+
+    Law: cash + cost of holdings − realised = what was there at the start; holdings = sum of fills not failed.
+    """
+
+    __slots__ = ("_markets", "exposure", "exposure_max", "fees", "fills", "funds", "realised", "rebates")
+
+    def __init__(self) -> None:
+        """Start with nothing."""
+        self.funds = Funds()
+        self._markets: dict[MarketNo, Inventory] = {}
+        self.fills: dict[tuple[TradeId, OrderNo], Fill] = {}
+        self.realised = 0
+        self.fees = 0
+        self.rebates = 0
+        self.exposure = 0  # of all markets together
+        self.exposure_max = 0
+
+    def inventory(self, market: MarketNo) -> Inventory:
+        """Return the inventory of a market."""
+        found = self._markets.get(market)
+        if found is None:
+            found = self._markets[market] = Inventory()
+        return found
+
+    def markets(self) -> Iterator[tuple[MarketNo, Inventory]]:
+        """Iterate over the markets that have an inventory, in order of first use."""
+        return iter(self._markets.items())
+
+    def reserve(self, before: Order | None, after: Order) -> None:
+        """Move what an order in play keeps from other uses: cash and exposure of a bid, shares of an ask."""
+        inventory = self.inventory(after.market)
+        if after.side is Side.BUY:
+            self.funds.locked += after.locked - (before.locked if before else 0)
+            change = _resting(after) - (_resting(before) if before else 0)
+            inventory.bids += change
+            self._expose(change)
+        else:
+            inventory.of(after.outcome).reserved += after.reserved - (before.reserved if before else 0)
+
+    def book(self, fill: Fill) -> None:
+        """Book a fill that is not booked yet: a bought share is pending until settled, a sold one is gone."""
+        self.fills[fill.trade, fill.order] = fill
+        self._move(fill)
+        self.fees += fill.fee
+        self.rebates += fill.rebate
+
+    def _expose(self, change: int) -> None:
+        self.exposure += change
+        if self.exposure > self.exposure_max:
+            self.exposure_max = self.exposure
+
+    def _move(self, fill: Fill) -> None:
+        inventory = self.inventory(fill.market)
+        self._apply(fill, inventory.of(fill.outcome))
+        self._expose(inventory.refresh())
+
+    def _apply(self, fill: Fill, holding: Holding) -> None:
+        self.funds.total += fill.money
+        if fill.side is Side.BUY:
+            holding.pending += fill.size
+            holding.cost -= fill.money
+            return
+        left = holding.cost * fill.size // holding.held if holding.held else 0
+        holding.confirmed -= fill.size
+        holding.cost -= left
+        self.realised += fill.money - left
+
+    def settle(self, trade: TradeId, order: OrderNo, status: Settlement) -> bool | None:
+        """Apply settlement news; True when it changed something, None when it cannot be (unknown fill, contradiction).
+
+        FAILED takes back the shares, the cash, the fee and the expected rebate.
+        """
+        fill = self.fills.get((trade, order))
+        moves = None if fill is None else settles(fill.status, status)
+        if fill is None or not moves:
+            return moves
+        self.fills[trade, order] = msgspec.structs.replace(fill, status=status)
+        holding = self.inventory(fill.market).of(fill.outcome)
+        if status is Settlement.CONFIRMED and fill.side is Side.BUY:
+            holding.pending -= fill.size
+            holding.confirmed += fill.size
+        elif status is Settlement.FAILED:
+            self._reverse(fill, holding)
+            self._expose(self.inventory(fill.market).refresh())
+        return True
+
+    def redeem(self, market: MarketNo, settled_yes: Price) -> None:
+        """Turn what is held of a resolved market into cash: each YES pays `settled_yes`, each NO the rest of a dollar."""
+        inventory = self.inventory(market)
+        for outcome, price in ((Outcome.YES, settled_yes), (Outcome.NO, Price(ONE - settled_yes))):
+            holding = inventory.of(outcome)
+            paid = holding.held * price // NOTIONAL_PER_CASH
+            self.funds.total += paid
+            self.realised += paid - holding.cost
+            holding.confirmed = holding.pending = holding.cost = 0
+        self._expose(inventory.refresh())
+
+    def _reverse(self, fill: Fill, holding: Holding) -> None:
+        self.funds.total -= fill.money
+        self.fees -= fill.fee
+        self.rebates -= fill.rebate
+        if fill.side is Side.SELL:
+            # The shares come back at the price they were sold for; what was realised stays realised.
+            holding.confirmed += fill.size
+            holding.cost += fill.money
+            return
+        left = holding.cost * fill.size // holding.held if holding.held else 0
+        holding.pending -= fill.size
+        holding.cost -= left
+        self.realised += -fill.money - left
+
+
+def _resting(order: Order) -> int:
+    return notional(order.price, order.remaining) if order.in_play else 0

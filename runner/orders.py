@@ -1,0 +1,248 @@
+"""The life of an order, the same for every exchange (O1, O2)."""
+
+from enum import StrEnum
+from typing import Final, NewType
+
+import msgspec
+
+from pmrun.runner.market import MarketNo, Outcome
+from pmrun.runner.units import Cash, Micros, Price, Side, Size, cash_paid
+
+OrderNo = NewType("OrderNo", int)  # the desk's own counter: the idempotency key is made of it
+TradeId = NewType("TradeId", str)
+
+
+class State(StrEnum):
+    """Where an order stands (O1)."""
+
+    PENDING_SUBMIT = "PENDING_SUBMIT"
+    SUBMITTED = "SUBMITTED"
+    LIVE = "LIVE"
+    PARTIALLY_FILLED = "PARTIALLY_FILLED"
+    FILLED = "FILLED"
+    CANCELED = "CANCELED"
+    REJECTED = "REJECTED"
+    EXPIRED = "EXPIRED"
+
+
+class News(StrEnum):
+    """What may be said of an order."""
+
+    ACCEPTED = "accepted"  # the HTTP answer: it reached the exchange (O3, layer A)
+    RESTING = "resting"  # it can be seen on the book (O3, layer B)
+    FILLED_PART = "filled_part"
+    FILLED_FULL = "filled_full"
+    CANCELED = "canceled"
+    REJECTED = "rejected"
+    EXPIRED = "expired"
+    UNKNOWN = "unknown"  # the answer was lost (O7)
+
+
+class Purpose(StrEnum):
+    """Why an order ought to rest."""
+
+    QUOTE = "quote"
+    HEDGE = "hedge"
+    FLATTEN = "flatten"
+
+
+class Settlement(StrEnum):
+    """Where the settlement of one fill stands; a second axis beside the order's state (O1)."""
+
+    MATCHED = "matched"
+    MINED = "mined"
+    RETRYING = "retrying"
+    CONFIRMED = "confirmed"
+    FAILED = "failed"
+
+    @property
+    def final(self) -> bool:
+        """Whether nothing can follow."""
+        return self in (Settlement.CONFIRMED, Settlement.FAILED)
+
+
+_S, _N = State, News
+ENDED: Final = frozenset({State.FILLED, State.CANCELED, State.REJECTED, State.EXPIRED})
+
+# Every (state, news) pair is decided: a state to be in, or None for what cannot be. News comes late, twice and out of
+# order, so most of the table says "stay". The odd ones:
+# - a fill proves that the order was accepted, whatever we have been told so far;
+# - a cancel or an expiry does not undo a fill that the exchange matched before it: CANCELED plus the missing fill is
+#   FILLED, and FILLED stays FILLED, so that either order of the two ends the same;
+# - a rejected order has never existed: anything that says it did is a contradiction, not a late message;
+# - UNKNOWN only marks an order that is still unanswered.
+LIFECYCLE: Final[dict[tuple[State, News], State | None]] = {
+    (_S.PENDING_SUBMIT, _N.ACCEPTED): _S.SUBMITTED,
+    (_S.PENDING_SUBMIT, _N.RESTING): _S.LIVE,
+    (_S.PENDING_SUBMIT, _N.FILLED_PART): _S.PARTIALLY_FILLED,
+    (_S.PENDING_SUBMIT, _N.FILLED_FULL): _S.FILLED,
+    (_S.PENDING_SUBMIT, _N.CANCELED): _S.CANCELED,
+    (_S.PENDING_SUBMIT, _N.REJECTED): _S.REJECTED,
+    (_S.PENDING_SUBMIT, _N.EXPIRED): _S.EXPIRED,
+    (_S.PENDING_SUBMIT, _N.UNKNOWN): _S.PENDING_SUBMIT,
+    (_S.SUBMITTED, _N.ACCEPTED): _S.SUBMITTED,
+    (_S.SUBMITTED, _N.RESTING): _S.LIVE,
+    (_S.SUBMITTED, _N.FILLED_PART): _S.PARTIALLY_FILLED,
+    (_S.SUBMITTED, _N.FILLED_FULL): _S.FILLED,
+    (_S.SUBMITTED, _N.CANCELED): _S.CANCELED,
+    (_S.SUBMITTED, _N.REJECTED): _S.REJECTED,
+    (_S.SUBMITTED, _N.EXPIRED): _S.EXPIRED,
+    (_S.SUBMITTED, _N.UNKNOWN): _S.SUBMITTED,
+    (_S.LIVE, _N.ACCEPTED): _S.LIVE,
+    (_S.LIVE, _N.RESTING): _S.LIVE,
+    (_S.LIVE, _N.FILLED_PART): _S.PARTIALLY_FILLED,
+    (_S.LIVE, _N.FILLED_FULL): _S.FILLED,
+    (_S.LIVE, _N.CANCELED): _S.CANCELED,
+    (_S.LIVE, _N.REJECTED): None,
+    (_S.LIVE, _N.EXPIRED): _S.EXPIRED,
+    (_S.LIVE, _N.UNKNOWN): _S.LIVE,
+    (_S.PARTIALLY_FILLED, _N.ACCEPTED): _S.PARTIALLY_FILLED,
+    (_S.PARTIALLY_FILLED, _N.RESTING): _S.PARTIALLY_FILLED,
+    (_S.PARTIALLY_FILLED, _N.FILLED_PART): _S.PARTIALLY_FILLED,
+    (_S.PARTIALLY_FILLED, _N.FILLED_FULL): _S.FILLED,
+    (_S.PARTIALLY_FILLED, _N.CANCELED): _S.CANCELED,
+    (_S.PARTIALLY_FILLED, _N.REJECTED): None,
+    (_S.PARTIALLY_FILLED, _N.EXPIRED): _S.EXPIRED,
+    (_S.PARTIALLY_FILLED, _N.UNKNOWN): _S.PARTIALLY_FILLED,
+    (_S.FILLED, _N.ACCEPTED): _S.FILLED,
+    (_S.FILLED, _N.RESTING): _S.FILLED,
+    (_S.FILLED, _N.FILLED_PART): None,
+    (_S.FILLED, _N.FILLED_FULL): None,
+    (_S.FILLED, _N.CANCELED): _S.FILLED,
+    (_S.FILLED, _N.REJECTED): None,
+    (_S.FILLED, _N.EXPIRED): _S.FILLED,
+    (_S.FILLED, _N.UNKNOWN): _S.FILLED,
+    (_S.CANCELED, _N.ACCEPTED): _S.CANCELED,
+    (_S.CANCELED, _N.RESTING): _S.CANCELED,
+    (_S.CANCELED, _N.FILLED_PART): _S.CANCELED,
+    (_S.CANCELED, _N.FILLED_FULL): _S.FILLED,
+    (_S.CANCELED, _N.CANCELED): _S.CANCELED,
+    (_S.CANCELED, _N.REJECTED): None,
+    (_S.CANCELED, _N.EXPIRED): _S.CANCELED,
+    (_S.CANCELED, _N.UNKNOWN): _S.CANCELED,
+    (_S.REJECTED, _N.ACCEPTED): None,
+    (_S.REJECTED, _N.RESTING): None,
+    (_S.REJECTED, _N.FILLED_PART): None,
+    (_S.REJECTED, _N.FILLED_FULL): None,
+    (_S.REJECTED, _N.CANCELED): None,
+    (_S.REJECTED, _N.REJECTED): _S.REJECTED,
+    (_S.REJECTED, _N.EXPIRED): None,
+    (_S.REJECTED, _N.UNKNOWN): _S.REJECTED,
+    (_S.EXPIRED, _N.ACCEPTED): _S.EXPIRED,
+    (_S.EXPIRED, _N.RESTING): _S.EXPIRED,
+    (_S.EXPIRED, _N.FILLED_PART): _S.EXPIRED,
+    (_S.EXPIRED, _N.FILLED_FULL): _S.FILLED,
+    (_S.EXPIRED, _N.CANCELED): _S.EXPIRED,
+    (_S.EXPIRED, _N.REJECTED): None,
+    (_S.EXPIRED, _N.EXPIRED): _S.EXPIRED,
+    (_S.EXPIRED, _N.UNKNOWN): _S.EXPIRED,
+}
+
+# What may follow what in settlement: later only, and nothing follows the end. The ranks of RETRYING and MINED are
+# equal because a transaction may be mined, dropped and tried again.
+_RANK: Final = {
+    Settlement.MATCHED: 0,
+    Settlement.MINED: 1,
+    Settlement.RETRYING: 1,
+    Settlement.CONFIRMED: 2,
+    Settlement.FAILED: 2,
+}
+
+
+def settles(before: Settlement, news: Settlement) -> bool | None:
+    """Say whether settlement news moves a fill on: True, False for late or doubled news, None for what cannot be."""
+    if before is news:
+        return False
+    if before.final and news.final:
+        return None
+    return _RANK[news] >= _RANK[before] and not before.final
+
+
+class Impossible(msgspec.Struct, frozen=True, tag="impossible"):
+    """News that cannot be true of an order as we know it: observed and counted, never applied."""
+
+    order: OrderNo
+    state: State
+    news: News
+
+
+class Order(msgspec.Struct, frozen=True, kw_only=True):
+    """An order we asked for, with all that is known of it (O2)."""
+
+    no: OrderNo
+    client_order_id: str
+    market: MarketNo
+    outcome: Outcome
+    side: Side
+    price: Price
+    size: Size
+    purpose: Purpose
+    post_only: bool
+    placed_at: Micros
+    basis: str = ""  # where its price came from, in the rule's words
+    state: State = State.PENDING_SUBMIT
+    outcome_unknown: bool = False  # the answer to the request was lost (O7)
+    cancel_sent: bool = False
+    exchange_order_id: str | None = None
+    submitted_at: Micros | None = None
+    last_event_at: Micros | None = None
+    filled: Size = Size(0)
+    paid: Cash = Cash(0)  # the cash of all fills: with `filled`, the average price as a pair
+    raw_last_ws_event: str | None = None
+    raw_last_rest_snapshot: str | None = None
+
+    @property
+    def remaining(self) -> Size:
+        """What has not been filled."""
+        return Size(self.size - self.filled)
+
+    @property
+    def in_play(self) -> bool:
+        """Whether it can still be filled, as far as we know."""
+        return self.state not in ENDED
+
+    @property
+    def locked(self) -> Cash:
+        """The cash a bid in play keeps from other uses (O8)."""
+        return cash_paid(self.price, self.remaining) if self.side is Side.BUY and self.in_play else Cash(0)
+
+    @property
+    def reserved(self) -> Size:
+        """The shares an ask in play keeps from other uses."""
+        return self.remaining if self.side is Side.SELL and self.in_play else Size(0)
+
+    @property
+    def book_side(self) -> Side:
+        """The side of the YES book it rests on: a bid for NO is an ask for YES."""
+        return self.side if self.outcome is Outcome.YES else self.side.opposite
+
+    def after(self, news: News, at: Micros) -> "Order | Impossible":
+        """Apply news other than fills; late and doubled news changes nothing but the time."""
+        state = LIFECYCLE[self.state, news]
+        if state is None:
+            return Impossible(self.no, self.state, news)
+        answered = news is not News.UNKNOWN
+        return msgspec.structs.replace(
+            self,
+            state=state,
+            outcome_unknown=not answered and state in (State.PENDING_SUBMIT, State.SUBMITTED),
+            submitted_at=self.submitted_at if self.submitted_at is not None or not answered else at,
+            last_event_at=at,
+        )
+
+    def after_fill(self, size: Size, cash: Cash, at: Micros) -> "Order | Impossible":
+        """Apply one fill that has not been applied before."""
+        filled = self.filled + size
+        news = News.FILLED_FULL if filled >= self.size else News.FILLED_PART
+        state = LIFECYCLE[self.state, news]
+        if state is None or filled > self.size:
+            return Impossible(self.no, self.state, news)
+        return msgspec.structs.replace(
+            self,
+            state=state,
+            outcome_unknown=False,
+            submitted_at=at if self.submitted_at is None else self.submitted_at,
+            last_event_at=at,
+            filled=Size(filled),
+            paid=Cash(self.paid + cash),
+        )

@@ -1,0 +1,105 @@
+"""What a feed, an executor, a store and a report have to offer the shell."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+import msgspec
+
+from pmrun.runner.facts import BookChanged, Fact
+from pmrun.runner.hooks import Depth
+from pmrun.runner.intents import Intent
+from pmrun.runner.market import Market
+from pmrun.runner.units import Micros
+
+
+class FeedInfo(msgspec.Struct, frozen=True, kw_only=True):
+    """What a feed is and what it held: goes into the manifest and the summary."""
+
+    name: str
+    source: str
+    simulated: bool
+    data_hash: str
+    frames: int
+    prints: int
+    first_at: Micros
+    last_at: Micros
+    duplicates: int = 0
+    unlisted: int = 0  # frames of markets that the tape does not list
+    late: int = 0  # frames older than the one before them
+    unknown: dict[str, int] = {}  # event types that the parser does not know
+    inferred_ticks: int = 0
+    remarks: tuple[str, ...] = ()
+    licence: str = ""
+
+
+class FeedData(msgspec.Struct, frozen=True, kw_only=True):
+    """A recorded or simulated feed, as the paper exchange takes it."""
+
+    markets: tuple[Market, ...]
+    steps: tuple[int, ...]  # the finest price increment each market shows
+    rows: Any  # columns, as the matching kernel defines them
+    notes: tuple[Fact, ...]  # everything but books and prints, by time
+    info: FeedInfo
+
+
+class Feed(Protocol):
+    """Brings facts."""
+
+    def open(self) -> FeedData:
+        """Read and check everything before anything starts; raises DataError."""
+
+
+class Exchange(Protocol):
+    """An exchange on a virtual clock: facts come out, intents go in, nothing happens unless asked."""
+
+    def opening(self) -> list[Fact]:
+        """Return what is known before the first row: markets and funds."""
+
+    def next_row(self) -> Micros | None:
+        """Return when the next row of the feed comes."""
+
+    def next_due(self) -> Micros | None:
+        """Return when the next request arrives, answer returns or note is due."""
+
+    def changed_since(self) -> Micros | None:
+        """Return when the first book changed that the desk was not told of."""
+
+    def advance(self, until: Micros) -> None:
+        """Apply the feed up to a time, or up to a fill that will be answered before it."""
+
+    def due(self, at: Micros) -> list[Fact]:
+        """Do what is due, and return what the desk learns by it."""
+
+    def books(self, at: Micros) -> list[BookChanged]:
+        """Return the books that changed in what the desk looks at."""
+
+    def submit(self, intents: Sequence[Intent], at: Micros) -> None:
+        """Take intents; they arrive after the latency."""
+
+    def remarks(self) -> list[str]:
+        """Say what a reader of the results has to know of how they were made."""
+
+
+class Executor(Protocol):
+    """Takes intents."""
+
+    def open(self, data: FeedData, fill: Any, depth: Depth, everything: bool) -> Exchange:
+        """Start an exchange over a feed; `everything` tells every market's book at every decision time."""
+
+
+class Observer(Protocol):
+    """Watches a run: journal, store, report, progress."""
+
+    def record(self, fact: Fact, intents: Sequence[Intent]) -> None:
+        """Take one step of the desk."""
+
+    def close(self) -> None:
+        """Finish what was written."""
+
+
+class Report(Protocol):
+    """Turns a finished run directory into something to read."""
+
+    def write(self, run: Path) -> Path:
+        """Write the report; return its path."""

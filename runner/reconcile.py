@@ -1,0 +1,46 @@
+"""The difference between what ought to rest and what is in play."""
+
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from pmrun.runner.hooks import Wanted
+from pmrun.runner.orders import Order
+
+
+class Pair(NamedTuple):
+    """An order and what is wanted in its place; one of the two may be missing."""
+
+    order: Order | None
+    wanted: Wanted | None
+
+
+def reconcile(wanted: Sequence[Wanted], orders: Iterable[Order]) -> list[Pair]:
+    """Pair orders in play with wanted ones of the same outcome, side and purpose.
+
+    An order at the wanted price is paired first: its place in the queue is worth more than a tidy book. Orders come
+    first in the result, so that what makes room is known before what needs it.
+    """
+    left = list(wanted)
+    moved: list[Order] = []
+    pairs: list[Pair] = []
+    for order in orders:
+        for index, want in enumerate(left):
+            if (
+                want.price == order.price
+                and want.side is order.side
+                and want.outcome is order.outcome
+                and want.purpose is order.purpose
+            ):
+                pairs.append(Pair(order, left.pop(index)))
+                break
+        else:
+            moved.append(order)
+    for order in moved:
+        for index, want in enumerate(left):
+            if want.side is order.side and want.outcome is order.outcome and want.purpose is order.purpose:
+                pairs.append(Pair(order, left.pop(index)))
+                break
+        else:
+            pairs.append(Pair(order, None))
+    pairs.extend(Pair(None, want) for want in left)
+    return pairs

@@ -1,0 +1,92 @@
+"""Runs a desk against an exchange on a virtual clock: replay and paper."""
+
+from collections.abc import Iterator, Sequence
+
+from pmrun.runner.desk import Desk
+from pmrun.runner.facts import Fact, FeedEnded, TimerDue
+from pmrun.runner.ports import Exchange, Observer
+from pmrun.runner.units import SECOND, Micros
+
+AFTERWARDS = 10 * SECOND  # how long answers and settlements are awaited after the end
+
+
+class Simulation:
+    """Brings facts in order of time, and takes intents at the moment they were decided.
+
+    At one moment: rows of the feed first, then what is due at the exchange, then books, then timers. Each step may
+    set more going at the same moment; it is done before time moves on.
+    """
+
+    def __init__(self, desk: Desk, exchange: Exchange, observers: Sequence[Observer], ends: str) -> None:
+        """Take the two parties, who watches, and what to say when the feed is over."""
+        self._desk = desk
+        self._exchange = exchange
+        self._observers = observers
+        self._ends = ends
+        self.now = Micros(0)
+        self.facts = 0
+
+    def run(self, every: int = 256) -> Iterator[Micros]:
+        """Run to the end of the feed; yields the time every so many moments, for others to have a turn."""
+        for fact in self._exchange.opening():
+            self._tell(fact)
+        moments = 0
+        started = False
+        while True:
+            if not started and self._exchange.next_row() is not None:
+                self._desk.start_clock(self._exchange.next_row() or self.now)
+                started = True
+            at = self._next_moment()
+            if at is None:
+                break
+            self._moment(at)
+            moments += 1
+            if moments % every == 0:
+                yield self.now
+        self.stop(self._ends)
+
+    def stop(self, why: str) -> None:
+        """Pull everything and hear the answers: nothing rests afterwards."""
+        self._tell(FeedEnded(self.now, why))
+        last = self.now + AFTERWARDS
+        while (due := self._exchange.next_due()) is not None and (due <= last or any(self._desk.in_play())):
+            self._due(due)
+
+    def _next_moment(self) -> Micros | None:
+        exchange = self._exchange
+        due = exchange.next_due()
+        changed = exchange.changed_since()
+        if changed is None:
+            changed = exchange.next_row()
+        if changed is None and due is None:
+            return None
+        moments = [due, self._desk.wake, None if changed is None else self._desk.decision_after(changed)]
+        return max(self.now, min(moment for moment in moments if moment is not None))
+
+    def _moment(self, at: Micros) -> None:
+        self._exchange.advance(at)
+        due = self._exchange.next_due()
+        if due is not None and due <= at:
+            self._due(due)
+            return
+        self.now = at
+        changed = self._exchange.changed_since()
+        if changed is not None and self._desk.decision_after(changed) <= at:
+            for book in self._exchange.books(at):
+                self._tell(book)
+        wake = self._desk.wake
+        if wake is not None and wake <= at:
+            self._tell(TimerDue(at))
+
+    def _due(self, at: Micros) -> None:
+        self.now = max(self.now, at)
+        for fact in self._exchange.due(at):
+            self._tell(fact)
+
+    def _tell(self, fact: Fact) -> None:
+        intents = self._desk.handle(fact)
+        self.facts += 1
+        for observer in self._observers:
+            observer.record(fact, intents)
+        if intents:
+            self._exchange.submit(intents, self.now)

@@ -1,0 +1,1 @@
+"""A config pack: strategies and named settings in YAML, and the tape that ships."""
