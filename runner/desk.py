@@ -59,12 +59,25 @@ class DeskSettings(msgspec.Struct, frozen=True, kw_only=True):
     sell_holdings: bool = True  # offer shares that are held before buying the complement (R4a)
     book_holds_us: bool = False  # the observed book shows our own orders (live) or not (tape)
     remember: Micros = Micros(3_600_000_000)  # how long an ended order is kept for late news
+    retry_after: Micros = Micros(1_000_000)  # how long a rejected order is not tried again (R15)
 
 
 class MarketState:
     """What the desk knows of one market."""
 
-    __slots__ = ("book", "grid", "halted", "inventory", "no", "observed", "orders", "refused", "status", "terms")
+    __slots__ = (
+        "book",
+        "grid",
+        "halted",
+        "inventory",
+        "no",
+        "observed",
+        "orders",
+        "refused",
+        "rejected",
+        "status",
+        "terms",
+    )
 
     def __init__(self, no: MarketNo, terms: Market, inventory: Inventory) -> None:
         """Start without a book."""
@@ -78,6 +91,7 @@ class MarketState:
         self.book: Book | None = None  # the observed book minus our own resting orders (O12)
         self.orders: dict[OrderNo, Order] = {}  # in play
         self.refused: dict[tuple[Outcome, Side], tuple[str, ...]] = {}
+        self.rejected: dict[tuple[Outcome, Side], Micros] = {}  # when the exchange last said no
 
     def blocked(self) -> str | None:
         """Return the code of what keeps the market from being quoted at all."""
@@ -256,6 +270,8 @@ class Desk:
                 raw_last_ws_event=fact.ws or after.raw_last_ws_event,
                 raw_last_rest_snapshot=fact.rest or after.raw_last_rest_snapshot,
             )
+        if after.state is State.REJECTED and order.state is not State.REJECTED:
+            self.markets[order.market].rejected[order.outcome, order.side] = self._now
         self._update(order, after)
         self.hooks.observe(fact, order.market, after)
         if order.state is not after.state:
@@ -444,6 +460,8 @@ class Desk:
                 self._cancel(order, reasons[0])
                 self._refuse(state, order.outcome, order.side, order.price, order.remaining, reasons)
         for want in missing:
+            if state.rejected and self._retries_later(state, want):
+                continue
             reasons = self._objections(state, want, committed, resting=False)
             if reasons:
                 self._refuse(state, want.outcome, want.side, want.price, want.size, reasons)
@@ -465,6 +483,14 @@ class Desk:
         numbers: dict[str, int | float | str] = {"from": order.price, "to": want.price}
         self._cancel(order, Reason("moved", want.basis, numbers))
         missing.append(want)
+
+    def _retries_later(self, state: MarketState, want: Wanted) -> bool:
+        """Whether the exchange rejected such an order a moment ago; the same again would be rejected too."""
+        again = Micros(state.rejected.get((want.outcome, want.side), _NO_TIME) + self.settings.retry_after)
+        if again <= self._now:
+            return False
+        self._waits[state.no] = min(again, self._waits.get(state.no, again))
+        return True
 
     def _objections(
         self, state: MarketState, order: Wanted, exposure: int, resting: bool, checks: Iterable[Check] | None = None

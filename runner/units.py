@@ -5,7 +5,8 @@ units), Notional (price x size) 1/10^10 dollar. What we commit is one of these; 
 may be a float.
 """
 
-from decimal import Decimal, InvalidOperation
+import re
+from decimal import Decimal
 from enum import StrEnum
 from typing import NewType
 
@@ -21,6 +22,7 @@ SIZE_SCALE = 1_000_000
 CASH_SCALE = 1_000_000
 NOTIONAL_PER_CASH = PRICE_SCALE * SIZE_SCALE // CASH_SCALE
 SECOND = Micros(1_000_000)
+_PLAIN_NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,4})?")
 ONE = Price(PRICE_SCALE)  # a pair of YES and NO is worth one dollar
 
 
@@ -37,16 +39,21 @@ class Side(StrEnum):
 
 
 def _scaled(text: str | int | Decimal, scale: int, what: str) -> int:
-    try:
-        value = Decimal(text) * scale
-    except (InvalidOperation, TypeError, ValueError):
-        raise ValueError(f"{what} {text!r} is not a number") from None
+    if isinstance(text, str) and not _PLAIN_NUMBER.fullmatch(text):
+        raise ValueError(f"{what} {text!r} is not a number")
+    value = Decimal(text)
     if not value.is_finite():
         raise ValueError(f"{what} {text!r} is not finite")
-    whole = int(value)
-    if whole != value:
+    sign, digits, exponent = value.as_tuple()
+    shift = int(exponent) + len(str(scale)) - 1
+    if len(digits) + shift > 30:
+        raise ValueError(f"{what} {text!r} is too large")
+    # By digits: the arithmetic of Decimal rounds to 28 of them, silently.
+    whole = int("".join(map(str, digits)) or "0")
+    whole, rest = (whole * 10**shift, 0) if shift >= 0 else divmod(whole, 10 ** min(-shift, len(digits) + 1))
+    if rest:
         raise ValueError(f"{what} {text!r} is finer than 1/{scale:,}")
-    return whole
+    return -whole if sign else whole
 
 
 def parse_price(text: str | int | Decimal) -> Price:

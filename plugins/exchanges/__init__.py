@@ -1,0 +1,1 @@
+"""Exchange adapters: one package each, the same file names in every one."""

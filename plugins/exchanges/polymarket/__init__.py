@@ -1,0 +1,1 @@
+"""The Polymarket adapter: its wire, streams, REST calls, signing and executor."""

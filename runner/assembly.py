@@ -1,0 +1,179 @@
+"""Builds a run from its composed configuration: the only place that knows the shape of one.
+
+Every mistake is found here, before anything starts, and named with its full key, its value and what is allowed (C4).
+"""
+
+import inspect
+from collections.abc import Mapping
+from typing import Any, NamedTuple, cast
+
+from pmrun.runner.desk import Desk, DeskSettings, Pace
+from pmrun.runner.errors import ConfigError
+from pmrun.runner.hooks import Hooks
+from pmrun.runner.packs import component_class
+from pmrun.runner.ports import Executor, Feed, Report
+from pmrun.runner.units import Micros
+from pmrun.runner.values import convert, settings_of
+
+TARGET = "_target_"
+# What the desk asks, in the order in which it is asked where YAML does not say.
+DESK_NODES = ("pricing", "sizing", "requote", "refill")
+DESK_GROUPS = ("filters", "adjust", "risk")
+SHELL_NODES = ("feed", "fill", "executor", "store", "report", "log")
+PLAIN = {"strategy": str, "exchange": str, "thesis": str, "seed": int, "desk": dict, "universe": dict}
+OPTIONAL = {"requote", "refill", "store", "report", "filters", "adjust", "risk"}
+
+
+class DeskConfig(NamedTuple):
+    """The settings of the desk itself, as written (seconds, markets)."""
+
+    decide_every: Micros = Micros(500_000)
+    decide_offset: Micros = Micros(0)
+    gated: bool = True
+    sell_holdings: bool = True
+    remember: Micros = Micros(3_600_000_000)
+    retry_after: Micros = Micros(1_000_000)
+
+
+class UniverseConfig(NamedTuple):
+    """Which of the markets that pass the filters are traded."""
+
+    max_markets: int = 10
+
+
+class Plan(NamedTuple):
+    """A configuration that can become a run: every component is built."""
+
+    config: dict[str, Any]
+    components: dict[str, object]
+    settings: DeskSettings
+    feed: Feed
+    fill: Any
+    executor: Executor
+    store: Any
+    report: Report | None
+    log: Any
+    seed: int
+
+    def desk(self, name: str) -> Desk:
+        """Build a desk with fresh components: what they remember belongs to one desk."""
+        components = build_components(self.config)
+        return Desk(Hooks(components), self.settings, name)
+
+
+def plan(config: Mapping[str, Any]) -> Plan:
+    """Build every component of a configuration; raises ConfigError at the first mistake."""
+    known = [*DESK_NODES, *DESK_GROUPS, *SHELL_NODES, *PLAIN]
+    for key, value in config.items():
+        if key not in known:
+            raise ConfigError(key, _brief(value), f"unknown setting; known: {', '.join(sorted(known))}")
+    for key, kind in PLAIN.items():
+        if key in config:
+            convert(kind, config[key], key)
+    components = build_components(config)
+    built = {name: _build(config.get(name), name) for name in SHELL_NODES}
+    desk = _plain_settings(DeskConfig, config.get("desk") or {}, "desk")
+    universe = _plain_settings(UniverseConfig, config.get("universe") or {}, "universe")
+    if desk.decide_every < 0 or desk.decide_offset < 0 or desk.retry_after < 0:
+        raise ConfigError("desk", None, "times must be 0 seconds or more")
+    if universe.max_markets < 0:
+        raise ConfigError("universe.max_markets", universe.max_markets, "must be 0 (no limit) or more")
+    made = Plan(
+        config=dict(config),
+        components=components,
+        settings=DeskSettings(
+            pace=Pace(every=desk.decide_every, offset=desk.decide_offset),
+            max_markets=universe.max_markets,
+            gated=desk.gated,
+            sell_holdings=desk.sell_holdings,
+            remember=desk.remember,
+            retry_after=desk.retry_after,
+        ),
+        feed=cast(Feed, built["feed"]),
+        fill=built["fill"],
+        executor=cast(Executor, built["executor"]),
+        store=built["store"],
+        report=cast("Report | None", built["report"]),
+        log=built["log"],
+        seed=config.get("seed", 0),
+    )
+    Hooks(components)  # a second rule, or a hook of a wrong shape, is a mistake in the configuration too
+    for name in SHELL_NODES:
+        check = getattr(built[name], "check", None)
+        if check is not None:
+            check()
+    return made
+
+
+def build_components(config: Mapping[str, Any]) -> dict[str, object]:
+    """Build the desk's components, named by their nodes."""
+    components: dict[str, object] = {}
+    for name in DESK_NODES:
+        built = _build(config.get(name), name)
+        if built is not None:
+            components[name] = built
+    for group in DESK_GROUPS:
+        nodes = config.get(group) or {}
+        if not isinstance(nodes, Mapping):
+            raise ConfigError(group, nodes, "must be a mapping of names to components")
+        for name, node in nodes.items():
+            if node is None:
+                raise ConfigError(f"{group}.{name}", "null", f"use ~{group}.{name} to drop it")
+            components[f"{group}.{name}"] = _build(node, f"{group}.{name}")
+    return components
+
+
+def _build(node: Any, key: str) -> Any:
+    if node is None:
+        if key in OPTIONAL:
+            return None
+        raise ConfigError(key, None, f"missing; choose one with {key}=…")
+    if not isinstance(node, Mapping) or TARGET not in node:
+        raise ConfigError(key, _brief(node), f"not a component: it has no {TARGET}")
+    target = node[TARGET]
+    if not isinstance(target, str):
+        raise ConfigError(f"{key}.{TARGET}", target, "must name a class")
+    component = component_class(target, key)
+    given = {name: value for name, value in node.items() if name != TARGET}
+    return _construct(component, given, key)
+
+
+def _construct(component: Any, given: Mapping[str, Any], key: str) -> Any:
+    settings = settings_of(component)
+    for name, value in given.items():
+        if name not in settings:
+            known = ", ".join(sorted(settings)) or "none"
+            raise ConfigError(f"{key}.{name}", _brief(value), f"unknown setting; known: {known}")
+    arguments = {}
+    for name, setting in settings.items():
+        if name in given:
+            value = given[name]
+            if value == "???":
+                raise ConfigError(f"{key}.{name}", None, "missing value")
+            arguments[name] = convert(setting.kind, value, f"{key}.{name}")
+        elif setting.default is inspect.Parameter.empty:
+            raise ConfigError(f"{key}.{name}", None, "missing value")
+    try:
+        return component(**arguments)
+    except ConfigError:
+        raise
+    except (ValueError, TypeError) as error:
+        raise ConfigError(*_blame(key, given, str(error))) from None
+
+
+def _blame(key: str, given: Mapping[str, Any], message: str) -> tuple[str, Any, str]:
+    """Point at the setting a constructor's message speaks of."""
+    for name, value in given.items():
+        if name in message.split(" must ")[0].split():
+            return f"{key}.{name}", value, message
+    return key, None, message
+
+
+def _plain_settings(kind: Any, given: Any, key: str) -> Any:
+    if not isinstance(given, Mapping):
+        raise ConfigError(key, given, "must be a mapping")
+    return _construct(kind, given, key)
+
+
+def _brief(value: Any) -> Any:
+    return "{…}" if isinstance(value, Mapping) else value

@@ -1,0 +1,203 @@
+"""The record of a run: every fact that entered the desk and every intent that left it, in order, chained by hashes.
+
+One line an entry: JSON, a blank, and the CRC-32 of all JSON so far, so that a changed line can be named. The journal's
+hash is the SHA-256 of the file. A book that came from a tape is written as a reference to it; the tape's own hash is
+in the manifest.
+"""
+
+import hashlib
+import json
+import zlib
+from collections.abc import Iterator, Sequence
+from functools import reduce
+from operator import or_
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import msgspec
+
+from pmrun.runner.book import Book
+from pmrun.runner.errors import DataError
+from pmrun.runner.facts import FACTS, BookChanged, Fact
+from pmrun.runner.intents import INTENTS, Intent
+from pmrun.runner.market import MarketNo
+from pmrun.runner.units import Micros, Price, Size
+
+VERSION = 1
+FILE = "journal.jsonl"
+_BUFFER = 4096  # lines
+
+
+class BookAt(msgspec.Struct, frozen=True, tag_field="k", tag="book_at", gc=False):
+    """A book of a tape: what the first `upto` frames make of it, with its touch to check by."""
+
+    at: Micros
+    market: MarketNo
+    upto: int
+    bid: Price | None
+    ask: Price | None
+
+
+class BookIs(msgspec.Struct, frozen=True, tag_field="k", tag="book", gc=False):
+    """A book that cannot be looked up again, level by level."""
+
+    at: Micros
+    market: MarketNo
+    bids: tuple[tuple[Price, Size], ...]
+    asks: tuple[tuple[Price, Size], ...]
+
+
+class Header(msgspec.Struct, frozen=True, tag_field="k", tag="journal"):
+    """The first line: the settings the desk was built from."""
+
+    version: int
+    config: dict[str, Any]
+
+
+class End(msgspec.Struct, frozen=True, tag_field="k", tag="end"):
+    """The last line: a journal without it was cut off."""
+
+    facts: int
+    intents: int
+
+
+_FACTS = tuple(kind for kind in FACTS if kind is not BookChanged)
+_entry_type: Any = reduce(or_, (Header, End, BookAt, BookIs, *_FACTS, *INTENTS))
+_encode = msgspec.json.Encoder().encode
+_decode = msgspec.json.Decoder(_entry_type).decode
+Entry = Header | End | BookAt | BookIs | Fact | Intent
+
+
+def encode_fact(fact: Fact) -> bytes:
+    """Write a fact as the journal has it."""
+    if type(fact) is BookChanged:
+        book = fact.book
+        if fact.upto:
+            return _encode(BookAt(fact.at, fact.market, fact.upto, book.best_bid, book.best_ask))
+        return _encode(BookIs(fact.at, fact.market, book.bids, book.asks))
+    return _encode(fact)
+
+
+def encode_intent(intent: Intent) -> bytes:
+    """Write an intent as the journal has it."""
+    return _encode(intent)
+
+
+class JournalWriter:
+    """Writes the journal as the run goes; an observer."""
+
+    def __init__(self, directory: Path, config: dict[str, Any]) -> None:
+        """Open the file and write the settings."""
+        self._file = (directory / FILE).open("wb")
+        self._hash = hashlib.sha256()
+        self._crc = 0
+        self._lines: list[bytes] = []
+        self.facts = 0
+        self.intents = 0
+        self._write(_encode(Header(VERSION, config)))
+
+    def record(self, fact: Fact, intents: Sequence[Intent]) -> None:
+        """Write a fact and what the desk made of it."""
+        self.facts += 1
+        self._write(encode_fact(fact))
+        for intent in intents:
+            self.intents += 1
+            self._write(_encode(intent))
+
+    def _write(self, line: bytes) -> None:
+        self._crc = crc = zlib.crc32(line, self._crc)
+        self._lines.append(b"%b %08x\n" % (line, crc))
+        if len(self._lines) >= _BUFFER:
+            self._flush()
+
+    def _flush(self) -> None:
+        block = b"".join(self._lines)
+        self._lines.clear()
+        self._hash.update(block)
+        self._file.write(block)
+
+    @property
+    def hash(self) -> str:
+        """The hash of everything written so far."""
+        self._flush()
+        return self._hash.hexdigest()
+
+    def close(self) -> None:
+        """Write the last line and close."""
+        if not self._file.closed:
+            self._write(_encode(End(self.facts, self.intents)))
+            self._flush()
+            self._file.close()
+
+
+class Line(NamedTuple):
+    """One line of a journal as it was found."""
+
+    number: int
+    raw: bytes
+    chained: bool  # whether it is what was written
+    entry: Any
+
+
+def read_journal(directory: Path) -> Iterator[Line]:
+    """Read a journal; raises DataError for a line that is no entry."""
+    path = directory / FILE
+    crc = 0
+    try:
+        file = path.open("rb")
+    except OSError as error:
+        raise DataError(f"{path}: {error.strerror}") from None
+    with file:
+        for number, line in enumerate(file, 1):
+            raw, _, mark = line.rstrip(b"\n").rpartition(b" ")
+            crc = zlib.crc32(raw, crc)
+            chained = mark == b"%08x" % crc
+            if not chained and len(mark) == 8:
+                crc = int(mark, 16) if all(c in b"0123456789abcdef" for c in mark) else crc
+            try:
+                entry = _decode(raw)
+            except (msgspec.DecodeError, ValueError) as error:
+                raise DataError(f"{path}: line {number}: {error}") from None
+            yield Line(number, raw, chained, entry)
+
+
+def journal_hash(directory: Path) -> str:
+    """Return the hash of a journal file."""
+    with (directory / FILE).open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def as_fact(entry: Any, book: Book | None = None) -> Fact | None:
+    """Return the fact of an entry, None for an intent; a book by reference needs the book."""
+    match entry:
+        case BookIs(at=at, market=market, bids=bids, asks=asks):
+            return BookChanged(at, market, 0, Book(bids, asks))
+        case BookAt(at=at, market=market, upto=upto):
+            assert book is not None
+            return BookChanged(at, market, upto, book)
+        case Header() | End():
+            return None
+        case _:
+            return entry if isinstance(entry, _FACTS) else None
+
+
+def first_difference(recorded: Any, replayed: Any, path: str = "") -> tuple[str, Any, Any] | None:
+    """Return the first field, in reading order, in which two JSON values differ, with both values."""
+    if isinstance(recorded, dict) and isinstance(replayed, dict):
+        for key in [*recorded, *(key for key in replayed if key not in recorded)]:
+            found = first_difference(recorded.get(key), replayed.get(key), f"{path}.{key}" if path else key)
+            if found:
+                return found
+        return None
+    if isinstance(recorded, list) and isinstance(replayed, list) and len(recorded) == len(replayed):
+        for index, (left, right) in enumerate(zip(recorded, replayed, strict=True)):
+            found = first_difference(left, right, f"{path}[{index}]")
+            if found:
+                return found
+        return None
+    return None if recorded == replayed else (path, recorded, replayed)
+
+
+def plain(raw: bytes) -> Any:
+    """Return an entry's JSON as plain values."""
+    return json.loads(raw)
