@@ -5,6 +5,7 @@ Every mistake is found here, before anything starts, and named with its full key
 
 import inspect
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, NamedTuple, cast
 
 from pmrun.runner.desk import Desk, DeskSettings, Pace
@@ -24,7 +25,8 @@ PLAIN = {"strategy": str, "exchange": str, "thesis": str, "seed": int, "desk": d
 OPTIONAL = {"requote", "refill", "store", "report", "filters", "adjust", "risk"}
 
 
-class DeskConfig(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class DeskConfig:
     """The settings of the desk itself, as written (seconds, markets)."""
 
     decide_every: Micros = Micros(500_000)
@@ -34,11 +36,23 @@ class DeskConfig(NamedTuple):
     remember: Micros = Micros(3_600_000_000)
     retry_after: Micros = Micros(1_000_000)
 
+    def __post_init__(self) -> None:
+        """Refuse times below nothing."""
+        for name in ("decide_every", "decide_offset", "remember", "retry_after"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"{name} must be 0 seconds or more")
 
-class UniverseConfig(NamedTuple):
+
+@dataclass(frozen=True, slots=True)
+class UniverseConfig:
     """Which of the markets that pass the filters are traded."""
 
     max_markets: int = 10
+
+    def __post_init__(self) -> None:
+        """Refuse fewer markets than none."""
+        if self.max_markets < 0:
+            raise ValueError("max_markets must be 0 (no limit) or more")
 
 
 class Plan(NamedTuple):
@@ -74,10 +88,6 @@ def plan(config: Mapping[str, Any]) -> Plan:
     built = {name: _build(config.get(name), name) for name in SHELL_NODES}
     desk = _plain_settings(DeskConfig, config.get("desk") or {}, "desk")
     universe = _plain_settings(UniverseConfig, config.get("universe") or {}, "universe")
-    if desk.decide_every < 0 or desk.decide_offset < 0 or desk.retry_after < 0:
-        raise ConfigError("desk", None, "times must be 0 seconds or more")
-    if universe.max_markets < 0:
-        raise ConfigError("universe.max_markets", universe.max_markets, "must be 0 (no limit) or more")
     made = Plan(
         config=dict(config),
         components=components,

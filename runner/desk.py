@@ -151,15 +151,11 @@ class Desk:
         self._out = out
         if fact.at > self._now:
             self._now = fact.at
-        if self._origin is None and type(fact) is BookChanged:
-            self._origin = self._now
+        if self._origin is None:
+            self._origin = self._now  # decision times count from here
         self._learn[type(fact)](fact)
         self._component_wake = self.hooks.next_wake(self._now)
         return out
-
-    def start_clock(self, origin: Micros) -> None:
-        """Set the moment from which decision times count; part of the run's settings."""
-        self._origin = origin
 
     @property
     def wake(self) -> Micros | None:

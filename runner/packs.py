@@ -54,7 +54,7 @@ def installed_packs() -> tuple[Pack, ...]:
 def _roots(value: str, configs: tuple[str, ...]) -> tuple[str, ...]:
     modules = {value.partition(":")[0], *configs}
     own = {name for name in modules if name.startswith("pmrun.")}
-    return tuple(sorted({name.split(".")[0] for name in modules - own} | ({"pmrun.plugins"} if own else set())))
+    return tuple(sorted({name.split(".")[0] for name in modules - own} | ({"pmrun.plugins", "pmrun.runner.log"} if own else set())))
 
 
 def component_class(target: str, key: str) -> Callable[..., Any]:

@@ -1,15 +1,16 @@
 """What a feed, an executor, a store and a report have to offer the shell."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
 import msgspec
 
+from pmrun.runner.book import Book
 from pmrun.runner.facts import BookChanged, Fact
 from pmrun.runner.hooks import Depth
 from pmrun.runner.intents import Intent
-from pmrun.runner.market import Market
+from pmrun.runner.market import Market, MarketNo
 from pmrun.runner.units import Micros
 
 
@@ -86,6 +87,9 @@ class Executor(Protocol):
 
     def open(self, data: FeedData, fill: Any, depth: Depth, everything: bool) -> Exchange:
         """Start an exchange over a feed; `everything` tells every market's book at every decision time."""
+
+    def books_of(self, data: FeedData, depth: Depth) -> Callable[[MarketNo, int], Book]:
+        """Return a way to look up the book of a market after so many frames, asked in order; for replay."""
 
 
 class Observer(Protocol):

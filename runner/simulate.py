@@ -31,11 +31,7 @@ class Simulation:
         for fact in self._exchange.opening():
             self._tell(fact)
         moments = 0
-        started = False
         while True:
-            if not started and self._exchange.next_row() is not None:
-                self._desk.start_clock(self._exchange.next_row() or self.now)
-                started = True
             at = self._next_moment()
             if at is None:
                 break

@@ -71,6 +71,24 @@ class Paper:
         """Start an exchange over a feed."""
         return PaperExchange(self, data, fill, depth, everything)
 
+    def books_of(self, data: FeedData, depth: Depth) -> Callable[[MarketNo, int], Book]:
+        """Return a way to look up the book of a market after so many frames, asked in order; for replay."""
+        books = kernel.new_books(np.array(data.steps, np.int64))
+        queues = kernel.new_queues(len(data.markets))
+        fills, rules = kernel.new_fills(), np.zeros(kernel.RULES, np.int64)
+        told = _Told(books, depth, False)
+        done = 0
+
+        def book(market: MarketNo, upto: int) -> Book:
+            nonlocal done
+            end = int(np.searchsorted(data.rows.frame, upto, "right"))
+            rows = kernel.Rows(*(column[done:end] for column in data.rows))
+            kernel.advance(books, queues, rows, 0, 2**62, 0, rules, fills)
+            done = max(done, end)
+            return told.book(market)
+
+        return book
+
 
 class _Resting:
     """An order as the exchange knows it; prices are those of YES."""
@@ -348,11 +366,14 @@ class _Told:
         told = []
         for market in np.nonzero(self._books.dirty)[0].tolist():
             self._books.dirty[market] = 0
-            book = Book(self._side(market, kernel.BID), self._side(market, kernel.ASK))
+            book = self.book(market)
             if self._everything or book != self._books_told.get(market):
                 self._books_told[market] = book
                 told.append((market, book))
         return told
+
+    def book(self, market: int) -> Book:
+        return Book(self._side(market, kernel.BID), self._side(market, kernel.ASK))
 
     def _side(self, market: int, side: int) -> tuple[tuple[Price, Size], ...]:
         price, size = self._scratch

@@ -1,0 +1,94 @@
+"""The command line: our own verbs, and Hydra's overrides for everything that runs."""
+
+import os
+import sys
+from collections.abc import Callable
+from typing import NoReturn
+
+HELP = """\
+pmrun runs market-making strategies on prediction markets.
+
+usage: pmrun [OVERRIDE ...]            run a strategy, e.g. pmrun strategy=reward_mm exchange=paper
+       pmrun -m [OVERRIDE ...]         sweep, e.g. pmrun -m strategy=reward_mm sizing.order_size_multiplier=1,2,3
+       pmrun VERB [ARGUMENT ...]
+
+verbs:
+  replay RUN [--verify]    feed a run's facts to a fresh desk; --verify compares every intent, byte for byte
+  compare RUN RUN [...]    differences of configuration and results  (--json)
+  report RUN               write report.html again
+  plugins                  installed packs, and what can be chosen in every group  (--json)
+  completion SHELL         print shell completion for bash, zsh or fish
+
+overrides:
+  strategy=NAME            choose a strategy; pricing=NAME, sizing=NAME, feed=NAME, … choose its parts
+  risk.cliff.price_cliff_threshold=0.03    change a setting
+  ~risk.volatility         drop a check;  +risk@risk.mine=cliff  add one
+  feed=tape feed.path=DIR  replay a tape
+  --cfg job                show the whole composed run and stop
+
+other options: -h --help, --version, --hydra-help (Hydra's own options)
+exit codes: 0 done, 1 failed or not verified, 2 configuration, 3 exchange, 130/143 stopped by a signal with nothing resting
+"""
+
+
+def main() -> NoReturn:
+    """Entry point of the `pmrun` command."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: list[str]) -> int:
+    """Run one command line; return its exit code. No traceback reaches a user."""
+    if arguments and arguments[0] in ("-h", "--help", "help"):
+        print(HELP, end="")
+        return 0
+    if arguments == ["--version"]:
+        from pmrun import __version__
+
+        print(f"pmrun {__version__}")
+        return 0
+    return _guarded(_verb(arguments))
+
+
+def _verb(arguments: list[str]) -> Callable[[], int]:
+    def go() -> int:
+        from pmrun.runner import verbs
+
+        if arguments and arguments[0] in verbs.VERBS:
+            return verbs.VERBS[arguments[0]](arguments[1:])
+        if not arguments:
+            print(HELP, end="")
+            return 2
+        from pmrun.runner.hydra_app import run_hydra
+
+        return run_hydra(arguments)
+
+    return go
+
+
+def _guarded(go: Callable[[], int]) -> int:
+    from pmrun.runner.errors import PmrunError
+
+    try:
+        return go()
+    except PmrunError as error:
+        print(f"pmrun: {' '.join(str(error).split())}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print("pmrun: stopped before anything started", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except Exception as error:
+        return _internal(error)
+
+
+def _internal(error: Exception) -> int:
+    """Say that it is our fault, and keep the traceback where it can be sent from."""
+    import tempfile
+    import traceback
+
+    with tempfile.NamedTemporaryFile("w", prefix="pmrun-", suffix=".txt", delete=False, encoding="utf-8") as file:
+        traceback.print_exception(error, file=file)
+    print(f"pmrun: internal error: {type(error).__name__}: {' '.join(str(error).split())}; details in {file.name}", file=sys.stderr)
+    return 1

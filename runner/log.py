@@ -1,0 +1,165 @@
+"""What the run says, to the terminal and to one file a module (R16)."""
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pmrun.runner.facts import Fact, Filled, OrderNews, StatusChanged, TickChanged
+from pmrun.runner.intents import Cancel, Drop, Halt, Intent, Observed, Place, Refuse
+from pmrun.runner.orders import News
+from pmrun.runner.units import format_price, format_size
+
+if TYPE_CHECKING:
+    from loguru import Record
+
+CONSOLE_FORMAT = "{time:HH:mm:ss} <level>{level: <7}</level> {extra[module]: <7} {message}"
+FILE_FORMAT = "{time:YYYY-MM-DD HH:mm:ss.SSS} {level: <7} {message}"
+MODULES = ("main", "orders", "markets", "exchange", "risk", "strategy")
+
+
+class Level(StrEnum):
+    """How much to say."""
+
+    TRACE = "TRACE"
+    DEBUG = "DEBUG"
+    INFO = "INFO"
+    WARNING = "WARNING"
+    ERROR = "ERROR"
+    OFF = "OFF"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Log:
+    """Levels of the console and of the files under `logs/`, one a module: main, orders, markets, exchange, risk, strategy.
+
+    On a virtual clock single orders and fills are DEBUG: hours pass in a second, and the journal has them all.
+    """
+
+    console: Level = Level.INFO
+    file: Level = Level.WARNING
+
+    def start(self, directory: Path) -> None:
+        """Send what is said to the terminal and below the run directory."""
+        from loguru import logger
+
+        logger.remove()
+        logger.configure(extra={"module": "main"})
+        if self.console is not Level.OFF:
+            logger.add(_to_terminal, level=str(self.console), format=CONSOLE_FORMAT, colorize=sys.stderr.isatty())
+        if self.file is not Level.OFF:
+            for module in MODULES:
+                logger.add(
+                    directory / "logs" / f"{module}.log",
+                    level=str(self.file),
+                    format=FILE_FORMAT,
+                    filter=_only(module),
+                    delay=False,
+                    diagnose=False,
+                )
+
+    def stop(self) -> None:
+        """Close the files."""
+        from loguru import logger
+
+        logger.complete()
+        logger.remove()
+
+    def wants(self, level: Level) -> bool:
+        """Whether anything of a level would be seen."""
+        order = list(Level)
+        return order.index(min(self.console, self.file, key=order.index)) <= order.index(level)
+
+
+def _to_terminal(text: Any) -> None:
+    sys.stderr.write(str(text))  # looked up each time: a progress bar may have taken its place
+
+
+def _only(module: str) -> Any:
+    def belongs(record: "Record") -> bool:
+        return record["extra"].get("module") == module
+
+    return belongs
+
+
+class LogObserver:
+    """Says what a trader wants to read."""
+
+    def __init__(self, log: Log) -> None:
+        """Find out once what is worth saying."""
+        from loguru import logger
+
+        self._say = {module: logger.bind(module=module) for module in MODULES}
+        self._orders = log.wants(Level.DEBUG)
+
+    def record(self, fact: Fact, intents: Sequence[Intent]) -> None:
+        """Say what matters of one step."""
+        if type(fact) is not OrderNews or fact.news is News.REJECTED:
+            self._fact(fact)
+        for intent in intents:
+            self._intent(intent)
+
+    def _fact(self, fact: Fact) -> None:
+        match fact:
+            case Filled() if self._orders:
+                self._say["orders"].debug(
+                    "order {order} filled {size} at {price}",
+                    order=fact.order,
+                    size=format_size(fact.size),
+                    price=format_price(fact.price),
+                )
+            case OrderNews():
+                self._say["exchange"].warning("order {order} rejected: {reason}", order=fact.order, reason=fact.reason)
+            case TickChanged():
+                self._say["markets"].info(
+                    "market {market}: tick is {tick}{how}",
+                    market=fact.market,
+                    tick=format_price(fact.tick),
+                    how=" (inferred)" if fact.inferred else "",
+                )
+            case StatusChanged():
+                self._say["markets"].info("market {market}: {status}", market=fact.market, status=str(fact.status))
+            case _:
+                pass
+
+    def _intent(self, intent: Intent) -> None:
+        match intent:
+            case Place() if self._orders:
+                self._say["orders"].debug(
+                    "placed {order}: {side} {outcome} {size} at {price} ({why})",
+                    order=intent.order,
+                    side=str(intent.side),
+                    outcome=str(intent.outcome),
+                    size=format_size(intent.size),
+                    price=format_price(intent.price),
+                    why=intent.reason.code,
+                )
+            case Cancel() if self._orders:
+                self._say["orders"].debug("cancel {order} ({why})", order=intent.order, why=intent.reason.code)
+            case Refuse() if self._orders:
+                self._say["risk"].debug(
+                    "market {market} {outcome}: refused ({why})",
+                    market=intent.market,
+                    outcome=str(intent.outcome),
+                    why=", ".join(reason.code for reason in intent.reasons),
+                )
+            case Drop():
+                self._say["strategy"].info(
+                    "market {market} dropped by {by}: {why}",
+                    market=intent.market,
+                    by=intent.reason.by,
+                    why=intent.reason.code,
+                )
+            case Halt():
+                self._say["risk"].error("halted: {why} {numbers}", why=intent.reason.code, numbers=intent.reason.numbers)
+            case Observed():
+                self._say["main"].warning(
+                    "should not have been: {why} {numbers}", why=intent.reason.code, numbers=intent.reason.numbers
+                )
+            case _:
+                pass
+
+    def close(self) -> None:
+        """Nothing to finish."""

@@ -1,0 +1,114 @@
+"""Progress while a run goes, and its one table at the end; plain when nobody watches."""
+
+import sys
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from pmrun.runner.summary import Tally
+
+
+class Progress:
+    """A bar on a terminal, nothing elsewhere."""
+
+    def __init__(self, show: bool) -> None:
+        """Show only where a person watches."""
+        self._bar: Any = None
+        self._task: Any = None
+        self._show = show and sys.stderr.isatty()
+
+    def __enter__(self) -> Self:
+        """Start the bar."""
+        if self._show:
+            from rich.console import Console
+            from rich.progress import BarColumn, TextColumn, TimeElapsedColumn
+            from rich.progress import Progress as RichProgress
+
+            self._bar = RichProgress(
+                TextColumn("{task.description}"),
+                BarColumn(bar_width=30),
+                TextColumn("{task.percentage:>3.0f}%"),
+                TextColumn("{task.fields[counts]}"),
+                TimeElapsedColumn(),
+                console=Console(stderr=True),
+                transient=True,
+            )
+            self._bar.start()
+            self._task = self._bar.add_task("starting", total=None, counts="")
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Take the bar away."""
+        if self._bar is not None:
+            self._bar.stop()
+
+    def say(self, what: str) -> None:
+        """Show what is being done."""
+        if self._bar is not None:
+            self._bar.update(self._task, description=what, total=None)
+
+    def update(self, done: int, total: int, tally: Tally) -> None:
+        """Show how far the run is."""
+        if self._bar is not None:
+            counts = f"{tally.orders['placed']:,} orders, {tally.fills:,} fills"
+            self._bar.update(self._task, description="running", total=max(total, 1), completed=done, counts=counts)
+
+
+def rows_of(summary: dict[str, Any]) -> list[tuple[str, str]]:
+    """Return the lines of the table that ends a run."""
+    pnl, orders, fills, markets = (summary[key] for key in ("pnl_usd", "orders", "fills", "markets"))
+    rejected = ", ".join(f"{name} {count}" for name, count in markets["rejected_by"].items())
+    label = "simulated market, simulated fills" if summary["simulated"] else "recorded market, simulated fills"
+    rows = [
+        ("strategy", f"{summary['strategy']} on {summary['exchange']} ({label})"),
+        ("feed", f"{summary['feed']}: {summary['source']}"),
+        ("market time", f"{summary['market_time']['from']} to {summary['market_time']['to']}"),
+        ("markets", f"{markets['selected']} of {markets['scanned']}" + (f"; dropped by {rejected}" if rejected else "")),
+        (
+            "orders",
+            f"{orders['placed']} placed, {orders['cancelled']} cancelled, {orders['rejected']} rejected; "
+            f"{orders['refused']} refusals",
+        ),
+        ("fills", f"{fills['count']} ({fills['shares']:g} shares, ${fills['notional_usd']:,.2f})"),
+        (
+            "PnL",
+            f"${pnl['total']:+,.2f} (realised {pnl['realised']:+,.2f}, unrealised {pnl['unrealised']:+,.2f}, "
+            f"fees {pnl['fees']:,.2f})",
+        ),
+        ("estimated", f"rebates ${pnl['rebates']:,.2f}; rewards {_estimate(pnl['rewards_estimated'])}"),
+        ("most exposed", f"${summary['exposure_max_usd']:,.2f}"),
+    ]
+    if not orders["placed"] and summary["refusals"]:
+        most = next(iter(summary["refusals"].items()))
+        rows.append(("no order placed", f"most often refused by {most[0]} ({most[1]} times)"))
+    if summary["oddities"]:
+        rows.append(("look at", ", ".join(f"{name} {count}" for name, count in summary["oddities"].items())))
+    if summary.get("stopped"):
+        rows.append(("stopped by", f"{summary['stopped']}; nothing rests"))
+    return rows
+
+
+def _estimate(value: float | None) -> str:
+    return "not estimated" if value is None else f"${value:,.2f}"
+
+
+def show_summary(summary: dict[str, Any], directory: Path) -> None:
+    """Print the table that ends a run, with the directory's path."""
+    rows = rows_of(summary)
+    if not sys.stdout.isatty():
+        for name, text in [*rows, ("directory", str(directory))]:
+            print(f"{name + ':':<17}{text}")
+        return
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
+    table.add_column(style="bold")
+    table.add_column(overflow="fold")
+    for name, text in rows:
+        table.add_row(name, text)
+    console = Console()
+    console.print(table)
+    console.print(f"[bold]directory[/bold]  {directory}", soft_wrap=True, highlight=False)

@@ -1,0 +1,215 @@
+"""One run: from a plan to a run directory that can be reviewed."""
+
+import json
+import os
+import shutil
+import signal
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import trio
+import yaml
+
+from pmrun.runner.assembly import Plan
+from pmrun.runner.desk import Desk
+from pmrun.runner.errors import PmrunError
+from pmrun.runner.facts import Fact
+from pmrun.runner.intents import Intent
+from pmrun.runner.journal import JournalWriter, journal_hash
+from pmrun.runner.log import LogObserver
+from pmrun.runner.manifest import manifest
+from pmrun.runner.ports import FeedData, Observer
+from pmrun.runner.progress import Progress
+from pmrun.runner.simulate import Simulation
+from pmrun.runner.summary import Tally, iso, summarise
+
+ORDER_NAME = "pmrun"  # starts every client order id of a paper run: the same run has the same ids
+
+
+class Outcome(NamedTuple):
+    """How a run ended."""
+
+    summary: dict[str, Any]
+    directory: Path
+    signal: int | None
+
+    @property
+    def exit_code(self) -> int:
+        """0 done, 130 and 143 stopped by a signal with nothing resting."""
+        return 128 + self.signal if self.signal else 0
+
+
+class _Recording:
+    """All observers as one; it also notices what a full disk does to them."""
+
+    def __init__(self, observers: Sequence[Observer]) -> None:
+        self._observers = observers
+
+    def record(self, fact: Fact, intents: Sequence[Intent]) -> None:
+        for observer in self._observers:
+            observer.record(fact, intents)
+
+    def close(self) -> None:
+        for observer in self._observers:
+            observer.close()
+
+
+def run_plan(plan: Plan, directory: Path, overrides: list[str], show: bool = True) -> Outcome:
+    """Run a plan to its end, or to a signal; raises PmrunError, and leaves nothing that passes for a result.
+
+    A run that never started leaves no directory behind.
+    """
+    fresh = not directory.exists() or not any(directory.iterdir())
+    started = False
+
+    def begun() -> None:
+        nonlocal started
+        started = True
+
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        return trio.run(_run, plan, directory, overrides, show, begun)
+    except OSError as error:
+        where = f" ({error.filename})" if error.filename else ""
+        raise PmrunError(f"cannot write the run to {directory}: {error.strerror or error}{where}") from error
+    except BaseExceptionGroup as group:
+        raise _single(group) from None
+    finally:
+        if fresh and not started:
+            shutil.rmtree(directory, ignore_errors=True)
+
+
+def _single(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    """Return the one reason behind a nursery's group; the first of ours where there are several."""
+    leaves = list(_leaves(group))
+    return next((leaf for leaf in leaves if isinstance(leaf, PmrunError)), leaves[0])
+
+
+def _leaves(error: BaseException) -> Iterator[BaseException]:
+    if isinstance(error, BaseExceptionGroup):
+        for each in error.exceptions:
+            yield from _leaves(each)
+    elif isinstance(error, OSError):
+        yield PmrunError(f"cannot write the run: {error.strerror or error} ({error.filename or 'no file named'})")
+    else:
+        yield error
+
+
+class _Stop:
+    """Whether, and by which signal, the run was asked to stop."""
+
+    def __init__(self) -> None:
+        self.signal: int | None = None
+
+    async def watch(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+            task_status.started()
+            async for number in signals:
+                if self.signal is not None:
+                    os._exit(128 + number)  # asked twice: at once
+                self.signal = number
+
+
+async def _run(plan: Plan, directory: Path, overrides: list[str], show: bool, begun: Any) -> Outcome:
+    stop = _Stop()
+    async with trio.open_nursery() as nursery:
+        await nursery.start(stop.watch)
+        with Progress(show) as progress:
+            progress.say("reading the feed")
+            data = await trio.to_thread.run_sync(plan.feed.open)
+            progress.say("preparing the exchange")
+            desk = plan.desk(ORDER_NAME)
+            exchange = await trio.to_thread.run_sync(
+                lambda: plan.executor.open(data, plan.fill, desk.hooks.depth, not plan.settings.gated)
+            )
+            begun()
+            outcome = await _simulate(plan, directory, overrides, data, desk, exchange, progress, stop)
+        nursery.cancel_scope.cancel()
+    return outcome
+
+
+async def _simulate(
+    plan: Plan,
+    directory: Path,
+    overrides: list[str],
+    data: FeedData,
+    desk: Desk,
+    exchange: Any,
+    progress: Progress,
+    stop: _Stop,
+) -> Outcome:
+    wall = time.perf_counter()
+    at = datetime.now(UTC)
+    _write_text(directory / "config.yaml", yaml.safe_dump(plan.config, sort_keys=False, allow_unicode=True))
+    _write_text(directory / "overrides.yaml", yaml.safe_dump(overrides, allow_unicode=True))
+    _write_json(directory / "manifest.json", manifest(plan.config, overrides, data.info))
+    tally = Tally()
+    with ExitStack() as closing:
+        closing.enter_context(_logging(plan.log, directory))
+        journal = JournalWriter(directory, plan.config)
+        observers: list[Observer] = [tally, journal, LogObserver(plan.log)]
+        if plan.store is not None:
+            observers.append(plan.store.open(directory, desk))
+        recording = _Recording(observers)
+        closing.callback(recording.close)
+        simulation = Simulation(desk, exchange, [recording], "the feed ended")
+        for now in simulation.run():
+            progress.update(now - data.info.first_at, data.info.last_at - data.info.first_at, tally)
+            await trio.lowlevel.checkpoint()
+            if stop.signal is not None:
+                simulation.stop(f"stopped by {signal.Signals(stop.signal).name}")
+                break
+        closing.pop_all().close()
+    remarks = [*data.info.remarks, *exchange.remarks()]
+    summary = summarise(
+        desk,
+        tally,
+        data.info,
+        strategy=plan.config.get("strategy"),
+        exchange=plan.config.get("exchange"),
+        feed=data.info.name,
+        source=data.info.source,
+        seed=plan.seed,
+        started_at=at.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        ended_at=datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        market_time={"from": iso(data.info.first_at), "to": iso(simulation.now)},
+        wall_s=round(time.perf_counter() - wall, 3),
+        stopped=None if stop.signal is None else signal.Signals(stop.signal).name,
+        journal_hash=journal_hash(directory),
+        remarks=remarks,
+    )
+    _write_json(directory / "summary.json", summary)
+    if plan.report is not None:
+        progress.say("writing the report")
+        await trio.to_thread.run_sync(plan.report.write, directory)
+    return Outcome(summary, directory, stop.signal)
+
+
+@contextmanager
+def _logging(log: Any, directory: Path) -> Iterator[None]:
+    log.start(directory)
+    try:
+        yield
+    finally:
+        log.stop()
+
+
+def _write_text(path: Path, text: str) -> None:
+    """Write a file whole or not at all."""
+    part = path.with_name(path.name + ".part")
+    part.write_text(text, encoding="utf-8")
+    part.replace(path)
+
+
+def _write_json(path: Path, value: Any) -> None:
+    _write_text(path, json.dumps(value, indent=1, ensure_ascii=False) + "\n")
+
+
+def terminal() -> bool:
+    """Whether a person is watching."""
+    return sys.stderr.isatty()

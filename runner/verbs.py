@@ -1,0 +1,110 @@
+"""The verbs beside running: each takes its arguments and returns an exit code."""
+
+import argparse
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import NoReturn
+
+from pmrun.runner.errors import ConfigError
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise ConfigError(self.prog.removeprefix("pmrun "), None, message)
+
+
+def replay(arguments: list[str]) -> int:
+    """Replay a run; verify that the same facts give the same intents."""
+    parser = _Parser("pmrun replay", description="Feed a run's facts to a fresh desk.")
+    parser.add_argument("run", type=Path)
+    parser.add_argument("--verify", action="store_true", help="compare every intent, byte for byte (the default)")
+    parser.add_argument("--json", action="store_true")
+    given = parser.parse_args(arguments)
+    from pmrun.runner.replay import replay as verify
+
+    result = verify(given.run)
+    if given.json:
+        print(json.dumps({"verified": True, **result._asdict()}))
+    else:
+        print(f"verified: {result.facts:,} facts give the same {result.intents:,} intents, byte for byte")
+        print(f"journal {result.journal_hash}")
+    return 0
+
+
+def compare(arguments: list[str]) -> int:
+    """Compare runs: configuration and results."""
+    parser = _Parser("pmrun compare", description="Compare two or more run directories.")
+    parser.add_argument("runs", type=Path, nargs="+")
+    parser.add_argument("--json", action="store_true")
+    given = parser.parse_args(arguments)
+    if len(given.runs) < 2:
+        raise ConfigError("compare", None, "needs two run directories or more")
+    from pmrun.runner import compare as comparing
+
+    result = comparing.compare(*given.runs)
+    if given.json:
+        print(json.dumps(result.as_dict(), indent=1))
+        return 0
+    from rich.console import Console
+
+    console = Console(width=None if sys.stdout.isatty() else 160)
+    console.print(comparing.render(result))
+    return 0
+
+
+def report(arguments: list[str]) -> int:
+    """Write a run's report again."""
+    parser = _Parser("pmrun report", description="Write report.html of a finished run again.")
+    parser.add_argument("run", type=Path)
+    given = parser.parse_args(arguments)
+    from pmrun.runner.assembly import plan
+    from pmrun.runner.replay import read_config
+    from pmrun.runner.runs import read_json
+
+    read_json(given.run, "summary.json")
+    made = plan(read_config(given.run)).report
+    if made is None:
+        raise ConfigError("report", "none", "this run was made without a report; choose one with report=html")
+    print(made.write(given.run))
+    return 0
+
+
+def plugins(arguments: list[str]) -> int:
+    """List packs and options."""
+    parser = _Parser("pmrun plugins", description="Installed packs, and what can be chosen in every group.")
+    parser.add_argument("--json", action="store_true")
+    given = parser.parse_args(arguments)
+    from pmrun.runner.options import options
+    from pmrun.runner.packs import installed_packs
+
+    packs = [{"name": p.name, "distribution": p.distribution, "version": p.version} for p in installed_packs()]
+    groups = options()
+    if given.json:
+        print(json.dumps({"packs": packs, "groups": groups}, indent=1))
+        return 0
+    for pack in packs:
+        print(f"pack {pack['name']}: {pack['distribution']} {pack['version']}")
+    for group, names in groups.items():
+        print(f"{group}: {', '.join(names)}")
+    return 0
+
+
+def completion(arguments: list[str]) -> int:
+    """Print what a shell needs to complete groups, options and keys."""
+    parser = _Parser("pmrun completion", description='Print shell completion: eval "$(pmrun completion bash)"')
+    parser.add_argument("shell", choices=("bash", "zsh", "fish"))
+    given = parser.parse_args(arguments)
+    from pmrun.runner.hydra_app import run_hydra
+
+    return run_hydra(["-sc", f"install={given.shell}"])
+
+
+VERBS: dict[str, Callable[[list[str]], int]] = {
+    "replay": replay,
+    "compare": compare,
+    "report": report,
+    "plugins": plugins,
+    "completion": completion,
+}
