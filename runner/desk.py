@@ -31,7 +31,7 @@ from pmrun.runner.inventory import Account, Fill, Inventory
 from pmrun.runner.market import Market, MarketNo, Outcome
 from pmrun.runner.orders import Impossible, Order, OrderNo, Purpose, Settlement, State
 from pmrun.runner.reconcile import Pair, reconcile
-from pmrun.runner.units import Cash, Micros, Notional, Price, Side, Size, cash_paid, complement
+from pmrun.runner.units import Cash, Micros, Price, Side, Size, cash_paid, complement
 
 _NO_TIME: Final = Micros(-(2**62))
 
@@ -124,7 +124,7 @@ class Desk:
         self._origin: Micros | None = None
         self._dirty: dict[MarketNo, None] = {}
         self._waits: dict[MarketNo, Micros] = {}  # when a resting order may make way
-        self._component_wake: Micros | None = None
+        self._wakes: dict[MarketNo, Micros] = {}  # when a component may change its mind
         self._stopped: str | None = None
         self._out: list[Intent] = []
         self._learn: dict[type[Any], Callable[[Any], None]] = {
@@ -154,17 +154,14 @@ class Desk:
         if self._origin is None:
             self._origin = self._now  # decision times count from here
         self._learn[type(fact)](fact)
-        self._component_wake = self.hooks.next_wake(self._now)
         return out
 
     @property
     def wake(self) -> Micros | None:
         """When the desk wants a TimerDue if nothing else happens before."""
-        wakes = list(self._waits.values())
+        wakes = [*self._waits.values(), *self._wakes.values()]
         if self._dirty:
             wakes.append(self._next_decision())
-        if self._component_wake is not None:
-            wakes.append(self._component_wake)
         return min(wakes, default=None)
 
     def decision_after(self, at: Micros) -> Micros:
@@ -326,10 +323,10 @@ class Desk:
 
     def _timer_due(self, fact: TimerDue) -> None:
         self.hooks.observe(fact, None, None)
-        woken = self._component_wake is not None and self._now >= self._component_wake
-        for state in list(self.markets.values()):
-            late = self._waits.get(state.no, self._now + 1) <= self._now
-            if woken or late or state.no in self._dirty or not self.settings.gated:
+        later = self._now + 1
+        for state in self.markets.values():
+            late = min(self._waits.get(state.no, later), self._wakes.get(state.no, later)) <= self._now
+            if late or state.no in self._dirty or not self.settings.gated:
                 self._dirty.pop(state.no, None)
                 self._decide(state)
 
@@ -365,8 +362,12 @@ class Desk:
     def _decide(self, state: MarketState) -> None:
         """Bring what rests in line with what ought to rest."""
         self._waits.pop(state.no, None)
+        self._wakes.pop(state.no, None)
         if self._stopped is not None:
             return
+        wake = self.hooks.next_wake(state.no, self._now)
+        if wake is not None:
+            self._wakes[state.no] = wake
         code = state.blocked()
         if code is not None:
             self._pull(state, code)
@@ -493,19 +494,14 @@ class Desk:
     ) -> tuple[Reason, ...]:
         assert state.book is not None
         found: list[Reason] = []
+        book = state.book.seen_by(order.outcome)
         for check in self.hooks.checks if checks is None else checks:
             if order.purpose not in check.judges:
                 continue
-            for objection in check.object_to_order(
-                order=order,
-                market=state.terms,
-                market_no=state.no,
-                book=state.book.seen_by(order.outcome),
-                inventory=state.inventory,
-                exposure=Notional(exposure),
-                resting=resting,
-                at=self._now,
-            ):
+            objection = check.object_to_order(
+                order, state.terms, state.no, book, state.inventory, exposure, resting, self._now
+            )
+            if objection is not None:
                 found.append(Reason(objection.code, check.name, objection.numbers))
         return tuple(found)
 

@@ -33,11 +33,12 @@ class AfterFill:
             self._filled[market_no, order.outcome] = fact.at
 
     @hookimpl
-    def next_wake(self, at: Micros) -> Micros | None:
-        """Wake when the next wait is over."""
+    def next_wake(self, market_no: MarketNo, at: Micros) -> Micros | None:
+        """Wake when the market's next wait is over."""
         if not self.enabled or not self.wait:
             return None
-        return min((due for due in (Micros(t + self.wait) for t in self._filled.values()) if due > at), default=None)
+        ends = (Micros(self._filled.get((market_no, outcome), at) + self.wait) for outcome in Outcome)
+        return min((end for end in ends if end > at), default=None)
 
     @hookimpl
     def object_to_order(self, order: Wanted, market_no: MarketNo, resting: bool, at: Micros) -> Objection | None:

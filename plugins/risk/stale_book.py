@@ -31,10 +31,10 @@ class StaleBook:
             self._seen[market_no] = fact.at
 
     @hookimpl
-    def next_wake(self, at: Micros) -> Micros | None:
-        """Wake when the next book is too old."""
-        ages = (Micros(seen + self.max_age + 1) for seen in self._seen.values())
-        return min((due for due in ages if due > at), default=None)
+    def next_wake(self, market_no: MarketNo) -> Micros | None:
+        """Wake when the market's book is too old."""
+        seen = self._seen.get(market_no)
+        return None if seen is None else Micros(seen + self.max_age + 1)
 
     @hookimpl
     def object_to_order(self, order: Wanted, market_no: MarketNo, at: Micros) -> Objection | None:

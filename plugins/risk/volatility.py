@@ -82,12 +82,12 @@ class Volatility:
             samples.next_at = Micros(samples.next_at + self.interval)
 
     @hookimpl
-    def next_wake(self, at: Micros) -> Micros | None:
-        """Wake for the next sample of a market that still has a book to sample."""
-        return min(
-            (each.next_at for each in self._markets.values() if each.next_at <= each.seen_at + self.max_gap),
-            default=None,
-        )
+    def next_wake(self, market_no: MarketNo) -> Micros | None:
+        """Wake for the market's next sample, as long as it has a book to sample."""
+        samples = self._markets.get(market_no)
+        if samples is None or samples.next_at > samples.seen_at + self.max_gap:
+            return None
+        return samples.next_at
 
     @hookimpl
     def object_to_order(
