@@ -124,6 +124,7 @@ class Desk:
         self._origin: Micros | None = None
         self._dirty: dict[MarketNo, None] = {}
         self._waits: dict[MarketNo, Micros] = {}  # when a resting order may make way
+        self._for_room: set[MarketNo] = set()  # where an order waits for another one to leave
         self._wakes: dict[MarketNo, Micros] = {}  # when a component may change its mind
         self._stopped: str | None = None
         self._out: list[Intent] = []
@@ -268,7 +269,8 @@ class Desk:
         self._update(order, after)
         self.hooks.observe(fact, order.market, after)
         if order.state is not after.state:
-            self._touch(self.markets[order.market])
+            # Where an order waited for this one to leave, the decision is taken already.
+            self._touch(self.markets[order.market], now=order.market in self._for_room and not after.in_play)
         return None
 
     def _filled(self, fact: Filled) -> None:
@@ -346,11 +348,11 @@ class Desk:
 
     # Deciding.
 
-    def _touch(self, state: MarketState) -> None:
+    def _touch(self, state: MarketState, now: bool = False) -> None:
         """Something other than the book changed: decide now, or at the next decision time."""
         if self.settings.book_holds_us:
             state.book = self._without_us(state)
-        if self.settings.pace.every:
+        if self.settings.pace.every and not now:
             self._dirty[state.no] = None
         else:
             self._decide(state)
@@ -363,6 +365,7 @@ class Desk:
         """Bring what rests in line with what ought to rest."""
         self._waits.pop(state.no, None)
         self._wakes.pop(state.no, None)
+        self._for_room.discard(state.no)
         if self._stopped is not None:
             return
         wake = self.hooks.next_wake(state.no, self._now)
@@ -465,6 +468,8 @@ class Desk:
             elif self._fits_beside_leaving(state, want, committed):
                 self._place(state, want)
                 committed += want.notional if want.side is Side.BUY else 0
+            elif any(order.cancel_sent for order in state.orders.values()):
+                self._for_room.add(state.no)
 
     def _keep_or_move(
         self, state: MarketState, order: Order, want: Wanted, kept: list[Order], missing: list[Wanted]

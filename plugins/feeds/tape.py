@@ -56,8 +56,11 @@ class Tape:
         if not self.path:
             raise ValueError("path must name a tape folder")
 
-    def open(self) -> FeedData:
-        """Read the whole tape; raises ConfigError when it is not there, DataError when it is damaged."""
+    def check(self) -> None:
+        """Refuse a folder that is no tape, before anything starts."""
+        self._files()
+
+    def _files(self) -> tuple[Path, Path]:
         folder = resource_path(self.path)
         if not folder.is_dir():
             raise ConfigError("feed.path", self.path, "no such folder; a tape is a folder with markets.json and frames")
@@ -66,8 +69,13 @@ class Tape:
         if frames is None or not listing.is_file():
             missing = "markets.json" if frames is not None else " or ".join(FRAME_FILES)
             raise ConfigError("feed.path", self.path, f"not a tape: {missing} is missing")
+        return listing, frames
+
+    def open(self) -> FeedData:
+        """Read the whole tape; raises ConfigError when it is not there, DataError when it is damaged."""
+        listing, frames = self._files()
         markets = _read_markets(listing)
-        return _Compiler(self.path, markets).run(frames, _hash(listing, frames), _licence(folder))
+        return _Compiler(self.path, markets).run(frames, _hash(listing, frames), _licence(listing.parent))
 
 
 def _read_markets(path: Path) -> tuple[Market, ...]:
