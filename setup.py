@@ -2,7 +2,7 @@ from setuptools import find_packages, setup
 
 # The folder path with `pmrun.` in front is the import path; new sub-packages are picked up by themselves.
 FOLDERS = ("conf", "runner", "plugins", "strategies")
-DATA = {"pmrun": ["py.typed"], "pmrun.conf": ["**/*.yaml"], "pmrun.strategies": ["**/*.yaml", "tapes/**/*"]}
+DATA = {"pmrun": ["py.typed"], "pmrun.conf": ["**/*.yaml"], "pmrun.plugins.reports": ["*.html", "*.css", "*.js"], "pmrun.strategies": ["**/*.yaml", "tapes/**/*"]}
 
 setup(
     package_dir={"pmrun": "."},

@@ -10,11 +10,12 @@ from typing import Any, NamedTuple, cast
 
 from pmrun.runner.desk import Desk, DeskSettings, Pace
 from pmrun.runner.errors import ConfigError
-from pmrun.runner.hooks import Hooks
+from pmrun.runner.hooks import GROUP, Hooks
+from pmrun.runner.options import options
 from pmrun.runner.packs import component_class
 from pmrun.runner.ports import Executor, Feed, Report
 from pmrun.runner.units import Micros
-from pmrun.runner.values import convert, settings_of
+from pmrun.runner.values import convert, settings_of, shown
 
 TARGET = "_target_"
 # What the desk asks, in the order in which it is asked where YAML does not say.
@@ -22,6 +23,15 @@ DESK_NODES = ("pricing", "sizing", "requote", "refill")
 DESK_GROUPS = ("filters", "adjust", "risk")
 SHELL_NODES = ("feed", "fill", "executor", "store", "report", "log")
 PLAIN = {"strategy": str, "exchange": str, "thesis": str, "seed": int, "desk": dict, "universe": dict}
+SINGLE = ("price", "size_order", "replace_at")  # one component answers these
+REQUIRED = {"pricing": "price", "sizing": "size_order"}
+OFFERS = {
+    "feed": ("open",),
+    "executor": ("open", "books_of"),
+    "store": ("open",),
+    "report": ("write",),
+    "log": ("start", "stop", "wants"),
+}
 OPTIONAL = {"requote", "refill", "store", "report", "filters", "adjust", "risk"}
 
 
@@ -77,17 +87,14 @@ class Plan(NamedTuple):
 
 def plan(config: Mapping[str, Any]) -> Plan:
     """Build every component of a configuration; raises ConfigError at the first mistake."""
-    known = [*DESK_NODES, *DESK_GROUPS, *SHELL_NODES, *PLAIN]
-    for key, value in config.items():
-        if key not in known:
-            raise ConfigError(key, _brief(value), f"unknown setting; known: {', '.join(sorted(known))}")
-    for key, kind in PLAIN.items():
-        if key in config:
-            convert(kind, config[key], key)
+    _check_top(config)
     components = build_components(config)
+    _check_roles(components, config)
     built = {name: _build(config.get(name), name) for name in SHELL_NODES}
-    desk = _plain_settings(DeskConfig, config.get("desk") or {}, "desk")
-    universe = _plain_settings(UniverseConfig, config.get("universe") or {}, "universe")
+    for name, needed in OFFERS.items():
+        _check_offers(built[name], needed, config, name)
+    desk = _plain_settings(DeskConfig, config.get("desk", {}), "desk")
+    universe = _plain_settings(UniverseConfig, config.get("universe", {}), "universe")
     made = Plan(
         config=dict(config),
         components=components,
@@ -107,12 +114,74 @@ def plan(config: Mapping[str, Any]) -> Plan:
         log=built["log"],
         seed=config.get("seed", 0),
     )
-    Hooks(components)  # a second rule, or a hook of a wrong shape, is a mistake in the configuration too
+    Hooks(components)  # a hook of a wrong shape is a mistake in the configuration too
     for name in SHELL_NODES:
         check = getattr(built[name], "check", None)
         if check is not None:
             check()
     return made
+
+
+def _check_top(config: Mapping[str, Any]) -> None:
+    known = [*DESK_NODES, *DESK_GROUPS, *SHELL_NODES, *PLAIN]
+    for key, value in config.items():
+        if key not in known:
+            raise ConfigError(key, _brief(value), f"unknown setting; known: {', '.join(sorted(known))}")
+    for key, kind in PLAIN.items():
+        if key in config:
+            convert(kind, config[key], key)
+    if config.get("seed", 0) < 0:
+        raise ConfigError("seed", config["seed"], "must be 0 or more")
+    for key in ("strategy", "exchange"):
+        if config.get(key) is None:
+            raise ConfigError(key, None, _choose(key))
+
+
+def _choose(key: str) -> str:
+    known = options().get(key, [])
+    return f"missing; choose one with {key}=…" + (f": {', '.join(known)}" if known else "")
+
+
+def _hooks_of(component: object) -> dict[str, bool]:
+    """Return the hooks a component answers, and whether it only wraps another's answer."""
+    found = {}
+    for name in dir(type(component)):
+        marks = getattr(getattr(type(component), name, None), f"{GROUP}_impl", None)
+        if marks is not None:
+            found[marks.get("specname") or name] = bool(marks.get("wrapper") or marks.get("hookwrapper"))
+    return found
+
+
+def _check_roles(components: Mapping[str, object], config: Mapping[str, Any]) -> None:
+    """Refuse a component that answers nothing, and a second one in a role that one has."""
+    holders: dict[str, str] = {}
+    for key, component in components.items():
+        hooks = _hooks_of(component)
+        target = _target_of(config, key)
+        if not hooks:
+            raise ConfigError(f"{key}.{TARGET}", target, "nothing that the desk asks: it answers no hook")
+        for hook in SINGLE:
+            if hooks.get(hook) is False and holders.setdefault(hook, key) != key:
+                raise ConfigError(
+                    f"{key}.{TARGET}", target, f"answers {hook}, and so does {holders[hook]}; there can be one"
+                )
+    for key, hook in REQUIRED.items():
+        if holders.get(hook) != key:
+            raise ConfigError(f"{key}.{TARGET}", _target_of(config, key), f"cannot be the {key}: it does not answer {hook}")
+
+
+def _check_offers(built: object, needed: tuple[str, ...], config: Mapping[str, Any], key: str) -> None:
+    lacking = [name for name in needed if built is not None and not callable(getattr(built, name, None))]
+    if lacking:
+        reason = f"cannot be the {key}: it has no {', '.join(lacking)}"
+        raise ConfigError(f"{key}.{TARGET}", _target_of(config, key), reason)
+
+
+def _target_of(config: Mapping[str, Any], key: str) -> Any:
+    node: Any = config
+    for part in key.split("."):
+        node = node[part]
+    return node[TARGET]
 
 
 def build_components(config: Mapping[str, Any]) -> dict[str, object]:
@@ -125,7 +194,7 @@ def build_components(config: Mapping[str, Any]) -> dict[str, object]:
     for group in DESK_GROUPS:
         nodes = config.get(group) or {}
         if not isinstance(nodes, Mapping):
-            raise ConfigError(group, nodes, "must be a mapping of names to components")
+            raise ConfigError(group, shown(nodes), "must be a mapping of names to components")
         for name, node in nodes.items():
             if node is None:
                 raise ConfigError(f"{group}.{name}", "null", f"use ~{group}.{name} to drop it")
@@ -137,12 +206,12 @@ def _build(node: Any, key: str) -> Any:
     if node is None:
         if key in OPTIONAL:
             return None
-        raise ConfigError(key, None, f"missing; choose one with {key}=…")
+        raise ConfigError(key, None, _choose(key))
     if not isinstance(node, Mapping) or TARGET not in node:
         raise ConfigError(key, _brief(node), f"not a component: it has no {TARGET}")
     target = node[TARGET]
     if not isinstance(target, str):
-        raise ConfigError(f"{key}.{TARGET}", target, "must name a class")
+        raise ConfigError(f"{key}.{TARGET}", shown(target), "must name a class")
     component = component_class(target, key)
     given = {name: value for name, value in node.items() if name != TARGET}
     return _construct(component, given, key)
@@ -153,6 +222,8 @@ def _construct(component: Any, given: Mapping[str, Any], key: str) -> Any:
     for name, value in given.items():
         if name not in settings:
             known = ", ".join(sorted(settings)) or "none"
+            if isinstance(value, Mapping) and TARGET in value:
+                raise ConfigError(f"{key}.{name}", value[TARGET], f"a component inside a component; settings here: {known}")
             raise ConfigError(f"{key}.{name}", _brief(value), f"unknown setting; known: {known}")
     arguments = {}
     for name, setting in settings.items():
@@ -175,15 +246,15 @@ def _blame(key: str, given: Mapping[str, Any], message: str) -> tuple[str, Any, 
     """Point at the setting a constructor's message speaks of."""
     for name, value in given.items():
         if name in message.split(" must ")[0].split():
-            return f"{key}.{name}", value, message
+            return f"{key}.{name}", shown(value), message
     return key, None, message
 
 
 def _plain_settings(kind: Any, given: Any, key: str) -> Any:
     if not isinstance(given, Mapping):
-        raise ConfigError(key, given, "must be a mapping")
+        raise ConfigError(key, shown(given), "must be a mapping")
     return _construct(kind, given, key)
 
 
 def _brief(value: Any) -> Any:
-    return "{…}" if isinstance(value, Mapping) else value
+    return "{…}" if isinstance(value, Mapping) else shown(value)

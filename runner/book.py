@@ -8,6 +8,7 @@ from pmrun.runner.units import ONE, PRICE_SCALE, HalfPrice, Price, Side, Size
 
 Level = tuple[Price, Size]
 Levels = tuple[Level, ...]
+YES = Outcome.YES
 
 
 class Book:
@@ -61,6 +62,12 @@ class Book:
         return HalfPrice(self.bids[0][0] + self.asks[0][0])
 
     @property
+    def mark_half(self) -> HalfPrice:
+        """Twice the price to value holdings at: the mid, with 0 and 1 dollar where a side is empty."""
+        bid = self.bids[0][0] if self.bids else 0
+        return HalfPrice(bid + (self.asks[0][0] if self.asks else ONE))
+
+    @property
     def mid(self) -> float:
         """The mid in dollars."""
         return self.mid_half / (2 * PRICE_SCALE)
@@ -77,7 +84,7 @@ class Book:
 
     def seen_by(self, outcome: Outcome) -> "Book":
         """Return this book (of YES) as an outcome sees it."""
-        return self if outcome is Outcome.YES else self.mirror()
+        return self if outcome is YES else self.mirror()
 
     def bids_below(self, price: Price, count: int) -> Levels:
         """Return the next `count` bid levels strictly below a price."""

@@ -15,7 +15,7 @@ from rich.text import Text
 from pmrun.runner.errors import DataError
 
 # Keys of a summary that say when and how a run was made, not what it earned: they differ without meaning anything.
-OF_THE_RUN: Final = frozenset({"started_at", "ended_at", "wall_s", "journal_hash", "complete", "directory", "timings"})
+OF_THE_RUN: Final = frozenset({"started_at", "ended_at", "wall_s", "journal_hash", "directory", "timings"})
 
 
 class _Missing:
@@ -143,8 +143,8 @@ def _cell(value: object) -> Text:
 def _change(change: float | None) -> Text:
     if change is None:
         return Text("")
-    style = "green" if change > 0 else "red" if change < 0 else "dim"
-    return Text(f"{change:+,.6g}" if isinstance(change, float) else f"{change:+,}", style=style)
+    text = f"{change:+,.10g}" if isinstance(change, float) else f"{change:+,}"
+    return Text(text, style="bold" if change else "dim")  # more is not better: no colours
 
 
 def _plain(each: Difference, runs: Sequence[str], changes: bool = False) -> dict[str, Any]:
@@ -223,7 +223,7 @@ def _summary(path: Path) -> dict[str, Any]:
         raise DataError(f"{file}: not JSON: {error}") from None
     if not isinstance(found, dict):
         raise DataError(f"{file}: not a summary")
-    if found.get("complete") is False:
+    if found.pop("complete", True) is False:
         raise DataError(f"{file}: the run did not finish; there is nothing to compare")
     return found
 

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Final
 
 import msgspec
+from msgspec.structs import replace
 
 from pmrun.runner.book import Book, without_own
 from pmrun.runner.facts import (
@@ -23,17 +24,23 @@ from pmrun.runner.facts import (
     StatusChanged,
     TickChanged,
     TimerDue,
+    Together,
 )
 from pmrun.runner.grid import Grid
 from pmrun.runner.hooks import Check, Hooks, NoQuote, Quote, Wanted
 from pmrun.runner.intents import Cancel, CancelAll, Drop, Halt, Intent, Observed, Place, Reason, Refuse
 from pmrun.runner.inventory import Account, Fill, Inventory
 from pmrun.runner.market import Market, MarketNo, Outcome
-from pmrun.runner.orders import Impossible, Order, OrderNo, Purpose, Settlement, State
+from pmrun.runner.orders import ENDED, Impossible, Order, OrderNo, Purpose, Settlement, State
 from pmrun.runner.reconcile import Pair, reconcile
-from pmrun.runner.units import Cash, Micros, Price, Side, Size, cash_paid, complement
+from pmrun.runner.units import ONE, Cash, HalfPrice, Micros, Price, Side, Size, cash_paid, complement
 
 _NO_TIME: Final = Micros(-(2**62))
+BUY: Final = Side.BUY  # looking a member up in its class costs more than the comparison
+YES: Final = Outcome.YES
+NO: Final = Outcome.NO
+QUOTE: Final = Purpose.QUOTE
+PENDING_SUBMIT: Final = State.PENDING_SUBMIT
 
 
 class Pace(msgspec.Struct, frozen=True, kw_only=True):
@@ -70,6 +77,7 @@ class MarketState:
         "grid",
         "halted",
         "inventory",
+        "mark",
         "no",
         "observed",
         "orders",
@@ -88,6 +96,7 @@ class MarketState:
         self.status = MarketStatus.TRADING
         self.halted = False
         self.observed: Book | None = None
+        self.mark: HalfPrice | None = None  # what holdings are valued at; outlives a lost feed
         self.book: Book | None = None  # the observed book minus our own resting orders (O12)
         self.orders: dict[OrderNo, Order] = {}  # in play
         self.refused: dict[tuple[Outcome, Side], tuple[str, ...]] = {}
@@ -125,6 +134,8 @@ class Desk:
         self._dirty: dict[MarketNo, None] = {}
         self._waits: dict[MarketNo, Micros] = {}  # when a resting order may make way
         self._for_room: set[MarketNo] = set()  # where an order waits for another one to leave
+        self._for_answer: set[MarketNo] = set()  # where an order cannot be moved before it is answered
+        self._for_funds: set[MarketNo] = set()  # where an order was refused for want of cash
         self._wakes: dict[MarketNo, Micros] = {}  # when a component may change its mind
         self._stopped: str | None = None
         self._out: list[Intent] = []
@@ -142,6 +153,7 @@ class Desk:
             FeedLost: self._feed_lost,
             FeedRestored: self._feed_restored,
             FeedEnded: self._feed_ended,
+            Together: self._together,
         }
 
     # What the shell calls.
@@ -175,20 +187,23 @@ class Desk:
             yield from state.orders.values()
 
     def equity(self) -> Cash:
-        """Return cash plus everything held at the mid; what has no mid counts at cost."""
+        """Return cash plus everything held at the mid; a market whose book was never seen counts at cost."""
         total = self.account.funds.total
         for no, inventory in self.account.markets():
             total += self.value(no, inventory)
         return Cash(total)
 
     def value(self, no: MarketNo, inventory: Inventory) -> Cash:
-        """Return what a market's holdings are worth at its mid, or cost where there is none."""
+        """Return what a market's holdings are worth at the last mark of its book."""
         state = self.markets.get(no)
-        if state is None or state.observed is None or not (state.observed.bids and state.observed.asks):
-            return inventory.cost
-        return inventory.value(state.observed.mid_half)
+        return inventory.cost if state is None or state.mark is None else inventory.value(state.mark)
 
     # Learning.
+
+    def _together(self, fact: Together) -> None:
+        learn = self._learn
+        for each in fact.facts:
+            learn[type(each)](each)
 
     def _listed(self, fact: Listed) -> None:
         objection = self.hooks.reject_market(fact.terms, fact.at)
@@ -207,6 +222,8 @@ class Desk:
         if state is None:
             return
         state.observed = fact.book
+        if fact.book.bids or fact.book.asks:
+            state.mark = fact.book.mark_half
         state.book = self._without_us(state)
         self.hooks.observe(fact, fact.market, None)
         for each in (state,) if self.settings.gated else self.markets.values():
@@ -217,7 +234,7 @@ class Desk:
         if not self.settings.book_holds_us or state.observed is None:
             return state.observed
         ours = (
-            (order.book_side, order.price if order.outcome is Outcome.YES else complement(order.price), order.remaining)
+            (order.book_side, order.yes_price, order.remaining)
             for order in state.orders.values()
             if order.state in (State.LIVE, State.PARTIALLY_FILLED)
         )
@@ -230,7 +247,7 @@ class Desk:
         state = self.markets.get(fact.market)
         if state is not None:
             state.grid = Grid(fact.tick)
-            state.terms = msgspec.structs.replace(state.terms, tick=fact.tick)
+            state.terms = replace(state.terms, tick=fact.tick)
             self.hooks.observe(fact, fact.market, None)
             self._touch(state)
 
@@ -241,6 +258,7 @@ class Desk:
         state.status = fact.status
         if fact.status is MarketStatus.RESOLVED and fact.settled_yes is not None:
             self.account.redeem(fact.market, fact.settled_yes)
+            self._release_funds()
         self.hooks.observe(fact, fact.market, None)
         self._touch(state)
 
@@ -252,26 +270,42 @@ class Desk:
         order = self.orders.get(fact.order)
         if order is None:
             return self._observe_oddity("unknown_order", {"order": fact.order, "news": str(fact.news)})
-        after = order.after(fact.news, self._now)
-        if isinstance(after, Impossible):
+        after = order.after(fact.news, self._now, fact.exchange_order_id, fact.ws, fact.rest)
+        if type(after) is Impossible:
             return self._observe_oddity(
                 "impossible_news", {"order": fact.order, "state": str(after.state), "news": str(after.news)}
             )
-        if fact.exchange_order_id is not None or fact.ws is not None or fact.rest is not None:
-            after = msgspec.structs.replace(
-                after,
-                exchange_order_id=fact.exchange_order_id or after.exchange_order_id,
-                raw_last_ws_event=fact.ws or after.raw_last_ws_event,
-                raw_last_rest_snapshot=fact.rest or after.raw_last_rest_snapshot,
-            )
+        assert type(after) is Order
         if after.state is State.REJECTED and order.state is not State.REJECTED:
             self.markets[order.market].rejected[order.outcome, order.side] = self._now
         self._update(order, after)
         self.hooks.observe(fact, order.market, after)
         if order.state is not after.state:
-            # Where an order waited for this one to leave, the decision is taken already.
-            self._touch(self.markets[order.market], now=order.market in self._for_room and not after.in_play)
+            self._moved_on(order, after)
         return None
+
+    def _moved_on(self, before: Order, after: Order) -> None:
+        """Decide again where an order's new state changes what may be done; a cancel we asked for changes nothing.
+
+        Where an order waited for this one to leave, the decision is taken already and is carried out now.
+        """
+        no = after.market
+        if after.in_play:
+            if no in self._for_answer or self.settings.book_holds_us:
+                self._touch(self.markets[no])
+            return
+        if no in self._for_room:
+            self._touch(self.markets[no], now=True)
+        elif not before.cancel_sent:
+            self._touch(self.markets[no])
+        if self._for_funds:
+            self._release_funds()
+
+    def _release_funds(self) -> None:
+        """Look again at the markets that lacked cash."""
+        short, self._for_funds = self._for_funds, set()
+        for no in sorted(short):
+            self._touch(self.markets[no])
 
     def _filled(self, fact: Filled) -> None:
         if (fact.trade, fact.order) in self.account.fills:
@@ -308,6 +342,8 @@ class Desk:
         )
         self.hooks.observe(fact, order.market, after)
         self._touch(self.markets[order.market])
+        if self._for_funds:
+            self._release_funds()
 
     def _settled(self, fact: Settled) -> None:
         moved = self.account.settle(fact.trade, fact.order, fact.status)
@@ -363,14 +399,16 @@ class Desk:
 
     def _decide(self, state: MarketState) -> None:
         """Bring what rests in line with what ought to rest."""
-        self._waits.pop(state.no, None)
-        self._wakes.pop(state.no, None)
-        self._for_room.discard(state.no)
+        no = state.no
+        self._waits.pop(no, None)
+        self._wakes.pop(no, None)
+        self._for_room.discard(no)
+        self._for_answer.discard(no)
         if self._stopped is not None:
             return
-        wake = self.hooks.next_wake(state.no, self._now)
+        wake = self.hooks.next_wake(no, self._now)
         if wake is not None:
-            self._wakes[state.no] = wake
+            self._wakes[no] = wake
         code = state.blocked()
         if code is not None:
             self._pull(state, code)
@@ -379,7 +417,7 @@ class Desk:
             wanted = self._wanted(state)
             self._settle_difference(state, reconcile(wanted, self._replaceable(state)))
         except Exception as error:  # fail closed: a component that raises stops the quoting of this market
-            self._observe_oddity("component_failed", {"market": state.no, "error": f"{type(error).__name__}: {error}"})
+            self._observe_oddity("component_failed", {"market": no, "error": f"{type(error).__name__}: {error}"})
             self._pull(state, "component_failed")
 
     def _replaceable(self, state: MarketState) -> list[Order]:
@@ -389,44 +427,48 @@ class Desk:
         assert state.book is not None
         wanted: list[Wanted] = []
         for quote in self.hooks.price(state.terms, state.book, state.inventory, self._now):
-            if isinstance(quote, NoQuote):
-                self._refuse(state, quote.outcome, quote.side, None, None, (Reason(quote.code, "pricing", quote.numbers),))
+            if type(quote) is NoQuote:
+                reasons = (Reason(quote.code, "pricing", quote.numbers),)
+                self._refuse(state, quote.outcome, quote.side, None, None, reasons)
                 continue
-            order = self._fit(state, quote)
+            order = self._fit(state, quote)  # type: ignore[arg-type]
             if order is not None:
-                wanted.append(self._from_holdings(state, order))
+                wanted.append(order)
         return wanted
 
     def _fit(self, state: MarketState, quote: Quote) -> Wanted | None:
-        """Put a quote on the grid and give it a size (R4, R7)."""
+        """Put a quote on the grid, give it a size, choose its token (R4, R4a, R7)."""
         outcome, side, wished, basis = quote
         assert state.book is not None
         size = self.hooks.size_order(state.terms, quote)
-        book = state.book.seen_by(outcome)
-        price = state.grid.behind_touch(side, state.grid.place(side, wished), book.best_bid, book.best_ask)
-        if price not in state.grid:
-            self._refuse(
-                state, outcome, side, price, size, (Reason("no_valid_price", "grid", {"tick": state.grid.tick}),)
-            )
+        book = state.book if outcome is YES else state.book.mirror()
+        grid = state.grid
+        bids, asks = book.bids, book.asks
+        price = grid.behind_touch(side, grid.place(side, wished), bids[0][0], asks[0][0])
+        if price not in grid:
+            reasons = (Reason("no_valid_price", "grid", {"tick": grid.tick}),)
+            self._refuse(state, outcome, side, price, size, reasons)
             return None
         least = state.terms.min_order_size
         if size is None or size < least:
-            self._refuse(
-                state, outcome, side, price, size, (Reason("below_min_size", "sizing", {"size": size or 0, "min": least}),)
-            )
+            reasons = (Reason("below_min_size", "sizing", {"size": size or 0, "min": least}),)
+            self._refuse(state, outcome, side, price, size, reasons)
             return None
-        return Wanted(outcome, side, price, size, Purpose.QUOTE, basis)
+        outcome, side, price = self._token(state, outcome, side, price, size)
+        return Wanted(outcome, side, price, size, QUOTE, basis)
 
-    def _from_holdings(self, state: MarketState, order: Wanted) -> Wanted:
+    def _token(
+        self, state: MarketState, outcome: Outcome, side: Side, price: Price, size: Size
+    ) -> tuple[Outcome, Side, Price]:
         """Choose the token: a sell rests only from holdings, otherwise it is a bid on the complement (R4a)."""
-        if order.side is Side.SELL:
-            held, other = order.outcome, order._replace(
-                outcome=order.outcome.other, side=Side.BUY, price=complement(order.price)
-            )
-            return order if self._offerable(state, held) >= order.size else other
-        if not self.settings.sell_holdings or self._offerable(state, order.outcome.other) < order.size:
-            return order
-        return order._replace(outcome=order.outcome.other, side=Side.SELL, price=complement(order.price))
+        if side is BUY:
+            other = NO if outcome is YES else YES
+            if not self.settings.sell_holdings or self._offerable(state, other) < size:
+                return outcome, BUY, price
+            return other, Side.SELL, complement(price)
+        if self.settings.sell_holdings and self._offerable(state, outcome) >= size:
+            return outcome, side, price
+        return NO if outcome is YES else YES, BUY, complement(price)
 
     def _offerable(self, state: MarketState, outcome: Outcome) -> int:
         """Shares that are free or promised to quotes only, which a new quote would replace."""
@@ -434,56 +476,68 @@ class Desk:
         if not holding.confirmed:
             return 0
         quoted = sum(
-            order.reserved
-            for order in state.orders.values()
-            if order.outcome is outcome and order.purpose is Purpose.QUOTE
+            order.reserved for order in state.orders.values() if order.outcome is outcome and order.purpose is QUOTE
         )
         return holding.sellable + quoted
 
     def _settle_difference(self, state: MarketState, pairs: list[Pair]) -> None:
         kept: list[Order] = []
         missing: list[Wanted] = []
+        committed = int(state.inventory.filled)
         for order, want in pairs:
             if order is None:
                 if want is not None:
                     missing.append(want)
-            elif want is None:
-                self._cancel(order, Reason("not_wanted"))
-            else:
+            elif want is not None:
                 self._keep_or_move(state, order, want, kept, missing)
-        committed = state.inventory.filled + sum(_exposed(order) for order in kept)
+            elif not self._cancel(order, Reason("not_wanted")):
+                committed += order.exposed  # it cannot leave before it is answered
         for order in kept:
-            mine = _exposed(order)
+            committed += order.exposed
+        if kept and self.hooks.checks:
+            committed = self._judge_kept(state, kept, committed)
+        for want in missing:
+            committed += self._place_if_fit(state, want, committed)
+
+    def _judge_kept(self, state: MarketState, kept: list[Order], committed: int) -> int:
+        """Pull what must not rest any more; return what is committed without it."""
+        for order in kept:
+            mine = order.exposed
             reasons = self._objections(state, _as_wanted(order), committed - mine, resting=True)
             if reasons:
-                committed -= mine
-                self._cancel(order, reasons[0])
+                if self._cancel(order, reasons[0]):
+                    committed -= mine
                 self._refuse(state, order.outcome, order.side, order.price, order.remaining, reasons)
-        for want in missing:
-            if state.rejected and self._retries_later(state, want):
-                continue
-            reasons = self._objections(state, want, committed, resting=False)
-            if reasons:
-                self._refuse(state, want.outcome, want.side, want.price, want.size, reasons)
-            elif self._fits_beside_leaving(state, want, committed):
-                self._place(state, want)
-                committed += want.notional if want.side is Side.BUY else 0
-            elif any(order.cancel_sent for order in state.orders.values()):
-                self._for_room.add(state.no)
+        return committed
+
+    def _place_if_fit(self, state: MarketState, want: Wanted, committed: int) -> int:
+        """Place an order unless something speaks against it; return what it commits."""
+        if state.rejected and self._retries_later(state, want):
+            return 0
+        reasons = self._objections(state, want, committed, resting=False)
+        if reasons:
+            self._refuse(state, want.outcome, want.side, want.price, want.size, reasons)
+        elif self._fits_beside_leaving(state, want, committed):
+            self._place(state, want)
+            return want.notional if want.side is BUY else 0
+        elif any(order.cancel_sent for order in state.orders.values()):
+            self._for_room.add(state.no)
+        return 0
 
     def _keep_or_move(
         self, state: MarketState, order: Order, want: Wanted, kept: list[Order], missing: list[Wanted]
     ) -> None:
         same = order.price == want.price and (order.filled > 0 or order.size == want.size)
-        unanswered = order.state is State.PENDING_SUBMIT  # it cannot be cancelled yet; its answer decides again
+        unanswered = order.state is PENDING_SUBMIT  # it cannot be cancelled yet; its answer decides again
+        if unanswered and not same:
+            self._for_answer.add(state.no)
         when = None if same or unanswered else self.hooks.replace_at(order, want, state.terms, self._now)
         if when is None or when > self._now:
             if when is not None:
                 self._waits[state.no] = min(when, self._waits.get(state.no, when))
             kept.append(order)
             return
-        numbers: dict[str, int | float | str] = {"from": order.price, "to": want.price}
-        self._cancel(order, Reason("moved", want.basis, numbers))
+        self._cancel(order, Reason("moved", want.basis, {"from": order.price, "to": want.price}))
         missing.append(want)
 
     def _retries_later(self, state: MarketState, want: Wanted) -> bool:
@@ -497,6 +551,8 @@ class Desk:
     def _objections(
         self, state: MarketState, order: Wanted, exposure: int, resting: bool, checks: Iterable[Check] | None = None
     ) -> tuple[Reason, ...]:
+        if not self.hooks.checks:
+            return ()
         assert state.book is not None
         found: list[Reason] = []
         book = state.book.seen_by(order.outcome)
@@ -515,12 +571,15 @@ class Desk:
 
         False waits for the cancels in flight; a limit that they cannot cure is a refusal.
         """
-        reason = self._meets_own_order(state, want)
+        if not state.orders and want.side is BUY and self._affordable(want):
+            return True  # the usual case
+        reason = self._meets_own_order(state, want) if state.orders else None
         leaving = [order for order in state.orders.values() if order.cancel_sent]
-        if reason is None and want.side is Side.BUY:
+        if reason is None and want.side is BUY:
             short = cash_paid(want.price, want.size) - self.account.funds.available
             if short > 0:
                 reason = Reason("funds", "desk", {"short": short})
+                self._for_funds.add(state.no)
                 if short <= sum(order.locked for order in leaving):
                     return False
         elif reason is None and state.inventory.of(want.outcome).sellable < want.size:
@@ -529,20 +588,23 @@ class Desk:
             if reason.by != "leaving":
                 self._refuse(state, want.outcome, want.side, want.price, want.size, (reason,))
             return False
-        if not leaving or want.side is Side.SELL:
+        sums = self.hooks.sums
+        if not leaving or not sums or want.side is not BUY:
             return True
-        together = committed + sum(_exposed(order) for order in leaving)
-        sums = [check for check in self.hooks.checks if check.cumulative]
-        return not sums or not self._objections(state, want, together, resting=False, checks=sums)
+        together = committed + sum(order.exposed for order in leaving)
+        return not self._objections(state, want, together, resting=False, checks=sums)
+
+    def _affordable(self, want: Wanted) -> bool:
+        return cash_paid(want.price, want.size) <= self.account.funds.available
 
     def _meets_own_order(self, state: MarketState, want: Wanted) -> Reason | None:
         """Say which of our own orders it could match, directly or through the complement (O11)."""
-        buys = (want.side is Side.BUY) == (want.outcome is Outcome.YES)
-        price = want.price if want.outcome is Outcome.YES else complement(want.price)
+        buys = (want.side is BUY) == (want.outcome is YES)
+        price = want.price if want.outcome is YES else ONE - want.price
         for order in state.orders.values():
-            other = order.price if order.outcome is Outcome.YES else complement(order.price)
-            if (order.book_side is Side.BUY) == buys:
+            if ((order.side is BUY) == (order.outcome is YES)) == buys:
                 continue
+            other = order.price if order.outcome is YES else ONE - order.price
             if price >= other if buys else price <= other:
                 return Reason("self_match", "leaving" if order.cancel_sent else "desk", {"order": order.no})
         return None
@@ -584,13 +646,17 @@ class Desk:
             )
         )
 
-    def _cancel(self, order: Order, reason: Reason) -> None:
-        """Ask for a cancel, once; an order that is not answered yet cannot be cancelled and is looked at again."""
-        if order.cancel_sent or order.state is State.PENDING_SUBMIT:
-            return
-        sent = msgspec.structs.replace(order, cancel_sent=True)
+    def _cancel(self, order: Order, reason: Reason) -> bool:
+        """Ask for a cancel, once; False for an order that cannot be cancelled before it is answered."""
+        if order.cancel_sent:
+            return True
+        if order.state is PENDING_SUBMIT:
+            self._for_answer.add(order.market)
+            return False
+        sent = replace(order, cancel_sent=True)
         self.orders[order.no] = self.markets[order.market].orders[order.no] = sent
         self._out.append(Cancel(self._now, order.no, reason))
+        return True
 
     def _pull(self, state: MarketState, code: str) -> None:
         for order in self._replaceable(state):
@@ -602,7 +668,7 @@ class Desk:
         self._out.append(CancelAll(self._now, Reason(code, "desk")))
         for state in self.markets.values():
             for no, order in list(state.orders.items()):
-                self.orders[no] = state.orders[no] = msgspec.structs.replace(order, cancel_sent=True)
+                self.orders[no] = state.orders[no] = replace(order, cancel_sent=True)
 
     def _halt(self, state: MarketState | None, code: str, order: OrderNo) -> None:
         for each in self.markets.values() if state is None else (state,):
@@ -630,21 +696,21 @@ class Desk:
         self._out.append(Observed(self._now, Reason(code, "desk", numbers)))
 
     def _update(self, before: Order, after: Order) -> None:
-        self.orders[after.no] = after
+        no = after.no
+        self.orders[no] = after
         orders = self.markets[after.market].orders
+        if after.state not in ENDED:
+            orders[no] = after
+            if before.filled != after.filled:
+                self.account.reserve(before, after)
+            return
         self.account.reserve(before, after)
-        if after.in_play:
-            orders[after.no] = after
-        elif orders.pop(after.no, None) is not None:
-            self._ended.append((self._now, after.no))
-            while self._ended and self._ended[0][0] < self._now - self.settings.remember:
-                del self.orders[self._ended.popleft()[1]]
-
-
-def _exposed(order: Order) -> int:
-    return order.price * order.remaining if order.side is Side.BUY else 0
+        if orders.pop(no, None) is not None:
+            ended = self._ended
+            ended.append((self._now, no))
+            while ended[0][0] < self._now - self.settings.remember:
+                del self.orders[ended.popleft()[1]]
 
 
 def _as_wanted(order: Order) -> Wanted:
     return Wanted(order.outcome, order.side, order.price, order.remaining, order.purpose, order.basis, not order.post_only)
-

@@ -126,6 +126,12 @@ class FeedEnded(_Fact, tag="feed_ended", frozen=True):
     why: str = ""
 
 
+class Together(_Fact, tag="together", frozen=True):
+    """Several things told at one moment, in order: learned one after the other, answered at once."""
+
+    facts: tuple["Fact", ...]
+
+
 Fact = (
     Listed
     | BookChanged
@@ -140,5 +146,11 @@ Fact = (
     | FeedLost
     | FeedRestored
     | FeedEnded
+    | Together
 )
 FACTS: tuple[type[Any], ...] = Fact.__args__
+
+
+def each(fact: Fact) -> tuple[Fact, ...]:
+    """Return the single facts of one step."""
+    return fact.facts if type(fact) is Together else (fact,)

@@ -7,6 +7,7 @@ import msgspec
 
 from pmrun.runner.units import ONE, HalfPrice, Price, Side
 
+BUY = Side.BUY
 KNOWN_TICKS = (1000, 100, 50, 25, 10, 1)  # 0.1 … 0.0001 (reference, section 4)
 
 
@@ -32,7 +33,8 @@ class Grid(msgspec.Struct, frozen=True):
 
     def __contains__(self, price: object) -> bool:
         """Whether a price is valid."""
-        return isinstance(price, int) and self.tick <= price <= self.highest and price % self.tick == 0
+        tick = self.tick
+        return isinstance(price, int) and tick <= price <= ONE - tick and price % tick == 0
 
     def place(self, side: Side, wanted: HalfPrice) -> Price:
         """Put a price that may fall between ticks on the grid: bids floored, asks ceiled (R4).
@@ -40,13 +42,13 @@ class Grid(msgspec.Struct, frozen=True):
         The result can lie outside the valid range; `__contains__` says so.
         """
         step = 2 * self.tick
-        if side is Side.BUY:
+        if side is BUY:
             return Price(wanted // step * self.tick)
         return Price(-(-wanted // step) * self.tick)
 
     def behind_touch(self, side: Side, price: Price, best_bid: Price | None, best_ask: Price | None) -> Price:
         """Move a price that would cross to the nearest one that rests; unchanged when nothing is across."""
-        if side is Side.BUY:
+        if side is BUY:
             return price if best_ask is None or price < best_ask else self.place(side, HalfPrice(2 * (best_ask - 1)))
         return price if best_bid is None or price > best_bid else self.place(side, HalfPrice(2 * (best_bid + 1)))
 

@@ -253,6 +253,7 @@ class Hooks:
             Check(name, _judged(component), bool(getattr(component, "cumulative", False)), caller)
             for name, component, caller in self._each("object_to_order", components)
         )
+        self.sums = tuple(check for check in self.checks if check.cumulative)
         self._filters = [(name, caller) for name, _, caller in self._each("reject_market", components)]
         self._observed = self._kinds(components)
 
@@ -321,6 +322,8 @@ class Hooks:
 
     def next_wake(self, market_no: MarketNo, at: Micros) -> Micros | None:
         """Return the earliest time a judgement about a market may change by itself."""
+        if not self._wakes:
+            return None
         wakes = (caller(market_no, at) for caller in self._wakes)
         return min((wake for wake in wakes if wake is not None and wake > at), default=None)
 

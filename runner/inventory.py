@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import msgspec
 
 from pmrun.runner.market import MarketNo, Outcome
-from pmrun.runner.orders import Order, OrderNo, Settlement, TradeId, settles
+from pmrun.runner.orders import BUY, Order, OrderNo, Settlement, TradeId, settles
 from pmrun.runner.units import (
     CASH_SCALE,
     NOTIONAL_PER_CASH,
@@ -19,7 +19,6 @@ from pmrun.runner.units import (
     Price,
     Side,
     Size,
-    notional,
 )
 
 
@@ -151,13 +150,14 @@ class Account:
     Law: cash + cost of holdings − realised = what was there at the start; holdings = sum of fills not failed.
     """
 
-    __slots__ = ("_markets", "exposure", "exposure_max", "fees", "fills", "funds", "realised", "rebates")
+    __slots__ = ("_cost_sold", "_markets", "exposure", "exposure_max", "fees", "fills", "funds", "realised", "rebates")
 
     def __init__(self) -> None:
         """Start with nothing."""
         self.funds = Funds()
         self._markets: dict[MarketNo, Inventory] = {}
         self.fills: dict[tuple[TradeId, OrderNo], Fill] = {}
+        self._cost_sold: dict[tuple[TradeId, OrderNo], int] = {}  # what the shares of a sale had cost
         self.realised = 0
         self.fees = 0
         self.rebates = 0
@@ -177,12 +177,16 @@ class Account:
 
     def reserve(self, before: Order | None, after: Order) -> None:
         """Move what an order in play keeps from other uses: cash and exposure of a bid, shares of an ask."""
-        inventory = self.inventory(after.market)
-        if after.side is Side.BUY:
-            self.funds.locked += after.locked - (before.locked if before else 0)
-            change = _resting(after) - (_resting(before) if before else 0)
-            inventory.bids += change
-            self._expose(change)
+        if before is not None and before.filled == after.filled and before.in_play == after.in_play:
+            return
+        inventory = self._markets.get(after.market) or self.inventory(after.market)
+        if after.side is BUY:
+            locked, exposed = after.locked, after.exposed
+            if before is not None:
+                locked, exposed = locked - before.locked, exposed - before.exposed
+            self.funds.locked += locked
+            inventory.bids += exposed
+            self._expose(exposed)
         else:
             inventory.of(after.outcome).reserved += after.reserved - (before.reserved if before else 0)
 
@@ -213,6 +217,7 @@ class Account:
         holding.confirmed -= fill.size
         holding.cost -= left
         self.realised += fill.money - left
+        self._cost_sold[fill.trade, fill.order] = left
 
     def settle(self, trade: TradeId, order: OrderNo, status: Settlement) -> bool | None:
         """Apply settlement news; True when it changed something, None when it cannot be (unknown fill, contradiction).
@@ -249,15 +254,13 @@ class Account:
         self.fees -= fill.fee
         self.rebates -= fill.rebate
         if fill.side is Side.SELL:
-            # The shares come back at the price they were sold for; what was realised stays realised.
+            left = self._cost_sold.pop((fill.trade, fill.order))
             holding.confirmed += fill.size
-            holding.cost += fill.money
+            holding.cost += left
+            self.realised -= fill.money - left
             return
         left = holding.cost * fill.size // holding.held if holding.held else 0
         holding.pending -= fill.size
         holding.cost -= left
         self.realised += -fill.money - left
 
-
-def _resting(order: Order) -> int:
-    return notional(order.price, order.remaining) if order.in_play else 0

@@ -1,14 +1,14 @@
 """The record of a run: every fact that entered the desk and every intent that left it, in order, chained by hashes.
 
-One line an entry: JSON, a blank, and the CRC-32 of all JSON so far, so that a changed line can be named. The journal's
-hash is the SHA-256 of the file. A book that came from a tape is written as a reference to it; the tape's own hash is
+One line a step: a JSON list of the fact (or the facts of one moment) and the intents it led to, a blank, and the CRC-32
+of all JSON so far, so that a changed line can be named. The journal's hash is the SHA-256 of the file. A book that came from a tape is written as a reference to it; the tape's own hash is
 in the manifest.
 """
 
 import hashlib
 import json
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import reduce
 from operator import or_
 from pathlib import Path
@@ -18,7 +18,7 @@ import msgspec
 
 from pmrun.runner.book import Book
 from pmrun.runner.errors import DataError
-from pmrun.runner.facts import FACTS, BookChanged, Fact
+from pmrun.runner.facts import FACTS, BookChanged, Fact, Together, each
 from pmrun.runner.intents import INTENTS, Intent
 from pmrun.runner.market import MarketNo
 from pmrun.runner.units import Micros, Price, Size
@@ -61,30 +61,49 @@ class End(msgspec.Struct, frozen=True, tag_field="k", tag="end"):
     intents: int
 
 
-_FACTS = tuple(kind for kind in FACTS if kind is not BookChanged)
-_entry_type: Any = reduce(or_, (Header, End, BookAt, BookIs, *_FACTS, *INTENTS))
+_SINGLE = tuple(kind for kind in FACTS if kind not in (BookChanged, Together))
+_single_type: Any = reduce(or_, (BookAt, BookIs, *_SINGLE))
+
+
+class Moment(msgspec.Struct, frozen=True, tag_field="k", tag="together", gc=False):
+    """Several facts of one moment."""
+
+    at: Micros
+    facts: tuple[_single_type, ...]
+
+
+_entry_type: Any = reduce(or_, (Header, End, Moment, BookAt, BookIs, *_SINGLE, *INTENTS))
 _encode = msgspec.json.Encoder().encode
-_decode = msgspec.json.Decoder(_entry_type).decode
-Entry = Header | End | BookAt | BookIs | Fact | Intent
+_decode = msgspec.json.Decoder(list[_entry_type]).decode
 
 
-def encode_fact(fact: Fact) -> bytes:
-    """Write a fact as the journal has it."""
+def _recorded(fact: Fact) -> Any:
+    """Return a fact as the journal has it: books by reference where they can be looked up."""
     if type(fact) is BookChanged:
         book = fact.book
         if fact.upto:
-            return _encode(BookAt(fact.at, fact.market, fact.upto, book.best_bid, book.best_ask))
-        return _encode(BookIs(fact.at, fact.market, book.bids, book.asks))
-    return _encode(fact)
+            bids, asks = book.bids, book.asks
+            return BookAt(fact.at, fact.market, fact.upto, bids[0][0] if bids else None, asks[0][0] if asks else None)
+        return BookIs(fact.at, fact.market, book.bids, book.asks)
+    if type(fact) is Together:
+        return Moment(fact.at, tuple([_recorded(one) for one in fact.facts]))
+    return fact
 
 
-def encode_intent(intent: Intent) -> bytes:
-    """Write an intent as the journal has it."""
-    return _encode(intent)
+def encode_step(fact: Fact, intents: Sequence[Intent]) -> bytes:
+    """Write a fact, and what the desk made of it, as the journal has them."""
+    return _encode([_recorded(fact), *intents])
+
+
+def encode_intents(intents: Sequence[Intent]) -> list[bytes]:
+    """Write each intent as the journal has it."""
+    return [_encode(intent) for intent in intents]
 
 
 class JournalWriter:
     """Writes the journal as the run goes; an observer."""
+
+    takes_together = True
 
     def __init__(self, directory: Path, config: dict[str, Any]) -> None:
         """Open the file and write the settings."""
@@ -94,15 +113,13 @@ class JournalWriter:
         self._lines: list[bytes] = []
         self.facts = 0
         self.intents = 0
-        self._write(_encode(Header(VERSION, config)))
+        self._write(_encode([Header(VERSION, config)]))
 
     def record(self, fact: Fact, intents: Sequence[Intent]) -> None:
-        """Write a fact and what the desk made of it."""
-        self.facts += 1
-        self._write(encode_fact(fact))
-        for intent in intents:
-            self.intents += 1
-            self._write(_encode(intent))
+        """Write a step."""
+        self.facts += len(each(fact))
+        self.intents += len(intents)
+        self._write(_encode([_recorded(fact), *intents]))
 
     def _write(self, line: bytes) -> None:
         self._crc = crc = zlib.crc32(line, self._crc)
@@ -125,7 +142,7 @@ class JournalWriter:
     def close(self) -> None:
         """Write the last line and close."""
         if not self._file.closed:
-            self._write(_encode(End(self.facts, self.intents)))
+            self._write(_encode([End(self.facts, self.intents)]))
             self._flush()
             self._file.close()
 
@@ -136,7 +153,7 @@ class Line(NamedTuple):
     number: int
     raw: bytes
     chained: bool  # whether it is what was written
-    entry: Any
+    entries: list[Any]  # a fact (or Header, End) and intents
 
 
 def read_journal(directory: Path) -> Iterator[Line]:
@@ -155,10 +172,12 @@ def read_journal(directory: Path) -> Iterator[Line]:
             if not chained and len(mark) == 8:
                 crc = int(mark, 16) if all(c in b"0123456789abcdef" for c in mark) else crc
             try:
-                entry = _decode(raw)
+                entries = _decode(raw)
             except (msgspec.DecodeError, ValueError) as error:
                 raise DataError(f"{path}: line {number}: {error}") from None
-            yield Line(number, raw, chained, entry)
+            if not entries:
+                raise DataError(f"{path}: line {number}: an empty step")
+            yield Line(number, raw, chained, entries)
 
 
 def journal_hash(directory: Path) -> str:
@@ -167,18 +186,17 @@ def journal_hash(directory: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def as_fact(entry: Any, book: Book | None = None) -> Fact | None:
-    """Return the fact of an entry, None for an intent; a book by reference needs the book."""
+def as_fact(entry: Any, find: Callable[[BookAt], Book]) -> Fact:
+    """Return the fact of an entry; `find` looks up a book that is only referred to."""
     match entry:
         case BookIs(at=at, market=market, bids=bids, asks=asks):
             return BookChanged(at, market, 0, Book(bids, asks))
         case BookAt(at=at, market=market, upto=upto):
-            assert book is not None
-            return BookChanged(at, market, upto, book)
-        case Header() | End():
-            return None
+            return BookChanged(at, market, upto, find(entry))
+        case Moment(at=at, facts=facts):
+            return Together(at, tuple(as_fact(one, find) for one in facts))
         case _:
-            return entry if isinstance(entry, _FACTS) else None
+            return entry  # type: ignore[no-any-return]
 
 
 def first_difference(recorded: Any, replayed: Any, path: str = "") -> tuple[str, Any, Any] | None:
@@ -199,5 +217,5 @@ def first_difference(recorded: Any, replayed: Any, path: str = "") -> tuple[str,
 
 
 def plain(raw: bytes) -> Any:
-    """Return an entry's JSON as plain values."""
+    """Return JSON as plain values."""
     return json.loads(raw)

@@ -30,6 +30,12 @@ class Level(StrEnum):
     ERROR = "ERROR"
     OFF = "OFF"
 
+    @classmethod
+    def _missing_(cls, value: object) -> "Level | None":
+        """Take small letters, and YAML's idea that OFF is the word for false."""
+        text = "OFF" if value is False else str(value).upper()
+        return cls.__members__.get(text)
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Log:
@@ -58,6 +64,7 @@ class Log:
                     filter=_only(module),
                     delay=False,
                     diagnose=False,
+                    catch=False,  # a full disk ends the run with one line, not with loguru's traceback
                 )
 
     def stop(self) -> None:

@@ -1,6 +1,5 @@
 """What is known of a market before anybody quotes in it: terms, tokens, fees, rewards."""
 
-from enum import StrEnum
 from typing import NewType
 
 import msgspec
@@ -14,6 +13,7 @@ from pmrun.runner.units import (
     Micros,
     Price,
     Size,
+    Word,
 )
 
 TokenId = NewType("TokenId", str)
@@ -21,7 +21,7 @@ ConditionId = NewType("ConditionId", str)
 MarketNo = NewType("MarketNo", int)  # the run's short name for a market, in order of listing
 
 
-class Outcome(StrEnum):
+class Outcome(Word):
     """Which of the two tokens of a market: the first listed or the second, whatever they are called."""
 
     YES = "YES"

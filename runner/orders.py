@@ -1,18 +1,18 @@
 """The life of an order, the same for every exchange (O1, O2)."""
 
-from enum import StrEnum
 from typing import Final, NewType
 
 import msgspec
+from msgspec.structs import replace
 
 from pmrun.runner.market import MarketNo, Outcome
-from pmrun.runner.units import Cash, Micros, Price, Side, Size, cash_paid
+from pmrun.runner.units import Cash, Micros, Notional, Price, Side, Size, Word, cash_paid, complement
 
 OrderNo = NewType("OrderNo", int)  # the desk's own counter: the idempotency key is made of it
 TradeId = NewType("TradeId", str)
 
 
-class State(StrEnum):
+class State(Word):
     """Where an order stands (O1)."""
 
     PENDING_SUBMIT = "PENDING_SUBMIT"
@@ -25,7 +25,7 @@ class State(StrEnum):
     EXPIRED = "EXPIRED"
 
 
-class News(StrEnum):
+class News(Word):
     """What may be said of an order."""
 
     ACCEPTED = "accepted"  # the HTTP answer: it reached the exchange (O3, layer A)
@@ -38,7 +38,7 @@ class News(StrEnum):
     UNKNOWN = "unknown"  # the answer was lost (O7)
 
 
-class Purpose(StrEnum):
+class Purpose(Word):
     """Why an order ought to rest."""
 
     QUOTE = "quote"
@@ -46,7 +46,7 @@ class Purpose(StrEnum):
     FLATTEN = "flatten"
 
 
-class Settlement(StrEnum):
+class Settlement(Word):
     """Where the settlement of one fill stands; a second axis beside the order's state (O1)."""
 
     MATCHED = "matched"
@@ -61,7 +61,10 @@ class Settlement(StrEnum):
         return self in (Settlement.CONFIRMED, Settlement.FAILED)
 
 
+BUY: Final = Side.BUY  # looking a member up in its class costs more than the comparison
+YES: Final = Outcome.YES
 _S, _N = State, News
+UNANSWERED: Final = frozenset({State.PENDING_SUBMIT, State.SUBMITTED})
 ENDED: Final = frozenset({State.FILLED, State.CANCELED, State.REJECTED, State.EXPIRED})
 
 # Every (state, news) pair is decided: a state to be in, or None for what cannot be. News comes late, twice and out of
@@ -166,7 +169,7 @@ class Impossible(msgspec.Struct, frozen=True, tag="impossible"):
     news: News
 
 
-class Order(msgspec.Struct, frozen=True, kw_only=True):
+class Order(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """An order we asked for, with all that is known of it (O2)."""
 
     no: OrderNo
@@ -204,30 +207,54 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def locked(self) -> Cash:
         """The cash a bid in play keeps from other uses (O8)."""
-        return cash_paid(self.price, self.remaining) if self.side is Side.BUY and self.in_play else Cash(0)
+        if self.side is BUY and self.state not in ENDED:
+            return cash_paid(self.price, Size(self.size - self.filled))
+        return Cash(0)
+
+    @property
+    def exposed(self) -> Notional:
+        """The notional of a bid in play; an ask exposes nothing (R8)."""
+        if self.side is BUY and self.state not in ENDED:
+            return Notional(self.price * (self.size - self.filled))
+        return Notional(0)
 
     @property
     def reserved(self) -> Size:
         """The shares an ask in play keeps from other uses."""
-        return self.remaining if self.side is Side.SELL and self.in_play else Size(0)
+        return Size(0) if self.side is BUY or self.state in ENDED else self.remaining
+
+    @property
+    def yes_price(self) -> Price:
+        """The price in terms of YES: a bid for NO at p is an ask for YES at 1 - p."""
+        return self.price if self.outcome is YES else complement(self.price)
 
     @property
     def book_side(self) -> Side:
         """The side of the YES book it rests on: a bid for NO is an ask for YES."""
-        return self.side if self.outcome is Outcome.YES else self.side.opposite
+        return self.side if self.outcome is YES else self.side.opposite
 
-    def after(self, news: News, at: Micros) -> "Order | Impossible":
+    def after(
+        self,
+        news: News,
+        at: Micros,
+        exchange_order_id: str | None = None,
+        ws: str | None = None,
+        rest: str | None = None,
+    ) -> "Order | Impossible":
         """Apply news other than fills; late and doubled news changes nothing but the time."""
         state = LIFECYCLE[self.state, news]
         if state is None:
             return Impossible(self.no, self.state, news)
-        answered = news is not News.UNKNOWN
-        return msgspec.structs.replace(
+        unanswered = news is News.UNKNOWN and state in UNANSWERED
+        return replace(
             self,
             state=state,
-            outcome_unknown=not answered and state in (State.PENDING_SUBMIT, State.SUBMITTED),
-            submitted_at=self.submitted_at if self.submitted_at is not None or not answered else at,
+            outcome_unknown=unanswered,
+            submitted_at=at if self.submitted_at is None and news is not News.UNKNOWN else self.submitted_at,
             last_event_at=at,
+            exchange_order_id=exchange_order_id or self.exchange_order_id,
+            raw_last_ws_event=ws or self.raw_last_ws_event,
+            raw_last_rest_snapshot=rest or self.raw_last_rest_snapshot,
         )
 
     def after_fill(self, size: Size, cash: Cash, at: Micros) -> "Order | Impossible":
@@ -237,7 +264,7 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
         state = LIFECYCLE[self.state, news]
         if state is None or filled > self.size:
             return Impossible(self.no, self.state, news)
-        return msgspec.structs.replace(
+        return replace(
             self,
             state=state,
             outcome_unknown=False,

@@ -3,8 +3,9 @@
 import importlib
 from collections.abc import Callable
 from functools import cache
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 from importlib.resources import files
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -41,14 +42,27 @@ def installed_packs() -> tuple[Pack, ...]:
         try:
             module = entry.load()
             manager.register(module, name=entry.name)
+            configs = tuple(getattr(module, "config_packs", list)())
+            _check_configs(configs)
         except Exception as error:
-            raise ConfigError(f"pack {entry.name}", entry.value, f"cannot be loaded: {error}") from None
-        configs = tuple(getattr(module, "config_packs", list)())
+            raise _broken(entry, error) from None
         dist = entry.dist
         packs[entry.name] = Pack(
             entry.name, dist.name if dist else "?", dist.version if dist else "?", configs, _roots(entry.value, configs)
         )
     return tuple(packs.values())
+
+
+def _check_configs(configs: tuple[str, ...]) -> None:
+    for name in configs:
+        if find_spec(name) is None:
+            raise ModuleNotFoundError(f"config_packs names {name}, and there is no such package")
+
+
+def _broken(entry: EntryPoint, error: Exception) -> ConfigError:
+    by = f"; it came with {entry.dist.name} {entry.dist.version}: update or uninstall that" if entry.dist else ""
+    reason = " ".join(f"{type(error).__name__}: {error}".split())
+    return ConfigError(f"pack {entry.name}", entry.value, f"cannot be loaded: {reason}{by}")
 
 
 def _roots(value: str, configs: tuple[str, ...]) -> tuple[str, ...]:
@@ -62,7 +76,7 @@ def component_class(target: str, key: str) -> Callable[..., Any]:
     roots = {root for pack in installed_packs() for root in pack.roots}
     module, _, name = target.rpartition(".")
     if not any(module == root or module.startswith(root + ".") for root in roots):
-        raise ConfigError(f"{key}._target_", target, f"not from an installed pack; packs: {', '.join(sorted(roots))}")
+        raise ConfigError(f"{key}._target_", target or '""', f"not from an installed pack; packs: {', '.join(sorted(roots))}")
     try:
         found = getattr(importlib.import_module(module), name)
     except (ImportError, AttributeError, ValueError) as error:

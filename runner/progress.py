@@ -52,7 +52,7 @@ class Progress:
     def update(self, done: int, total: int, tally: Tally) -> None:
         """Show how far the run is."""
         if self._bar is not None:
-            counts = f"{tally.orders['placed']:,} orders, {tally.fills:,} fills"
+            counts = f"{tally.placed:,} orders, {tally.fills:,} fills"
             self._bar.update(self._task, description="running", total=max(total, 1), completed=done, counts=counts)
 
 

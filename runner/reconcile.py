@@ -24,23 +24,24 @@ def reconcile(wanted: Sequence[Wanted], orders: Iterable[Order]) -> list[Pair]:
     moved: list[Order] = []
     pairs: list[Pair] = []
     for order in orders:
+        price = order.price
         for index, want in enumerate(left):
-            if (
-                want.price == order.price
-                and want.side is order.side
-                and want.outcome is order.outcome
-                and want.purpose is order.purpose
-            ):
+            if want.price == price and _same_slot(want, order):
                 pairs.append(Pair(order, left.pop(index)))
                 break
         else:
             moved.append(order)
     for order in moved:
         for index, want in enumerate(left):
-            if want.side is order.side and want.outcome is order.outcome and want.purpose is order.purpose:
+            if _same_slot(want, order):
                 pairs.append(Pair(order, left.pop(index)))
                 break
         else:
             pairs.append(Pair(order, None))
-    pairs.extend(Pair(None, want) for want in left)
+    if left:
+        pairs.extend([Pair(None, want) for want in left])
     return pairs
+
+
+def _same_slot(want: Wanted, order: Order) -> bool:
+    return want.outcome is order.outcome and want.side is order.side and want.purpose is order.purpose

@@ -7,24 +7,29 @@ from typing import Any, NamedTuple
 
 import yaml
 
+from pmrun.runner.assembly import Plan
 from pmrun.runner.assembly import plan as make_plan
 from pmrun.runner.book import Book
+from pmrun.runner.desk import Desk
 from pmrun.runner.errors import DataError, VerificationFailed
+from pmrun.runner.facts import Fact, each
+from pmrun.runner.hooks import Hooks
 from pmrun.runner.journal import (
     BookAt,
     End,
     Header,
     Line,
     as_fact,
-    encode_intent,
+    encode_intents,
+    encode_step,
     first_difference,
     journal_hash,
     plain,
     read_journal,
 )
 from pmrun.runner.manifest import config_hash
-from pmrun.runner.runs import read_json
 from pmrun.runner.run import ORDER_NAME
+from pmrun.runner.runs import read_json
 
 BookSource = Callable[[BookAt], Book]
 
@@ -73,9 +78,9 @@ def read_config(directory: Path) -> dict[str, Any]:
 def _changed_settings(directory: Path, config: dict[str, Any], manifest: dict[str, Any]) -> Iterator[_Fault]:
     """Name the setting in which config.yaml is not what the journal was written with."""
     first = next(read_journal(directory), None)
-    if first is None or not isinstance(first.entry, Header):
+    if first is None or not isinstance(first.entries[0], Header):
         raise DataError(f"{directory}: the journal has no first line")
-    found = first_difference(first.entry.config, plain_values(config))
+    found = first_difference(first.entries[0].config, plain_values(config))
     if found:
         key, recorded, now = found
         yield _Fault("setting", f"{key} was {recorded}, is {now}")
@@ -90,76 +95,89 @@ def plain_values(config: dict[str, Any]) -> Any:
     return json.loads(json.dumps(config, default=str))
 
 
+class _Different(Exception):  # noqa: N818 (it is what was looked for, not an error)
+    """Where a replay first differs."""
+
+    def __init__(self, where: str, what: str) -> None:
+        super().__init__(where, what)
+        self.fault = _Fault(where, what)
+
+
 def _compare(directory: Path, config: dict[str, Any], manifest: dict[str, Any]) -> tuple[Verified, _Fault | None]:
     plan = make_plan(config)
-    desk = plan.desk(ORDER_NAME)
-    books = _book_source(plan, manifest, desk.hooks.depth)
-    expected: list[bytes] = []  # what the desk wants now and the journal has not shown yet
-    facts = intents = 0
-    current = "the start"
-    ended = False
-    for line in read_journal(directory):
-        fault = _altered(line, current)
-        if fault:
-            return Verified(facts, intents, journal_hash(directory)), fault
-        entry = line.entry
-        if isinstance(entry, End):
-            ended = True
-        if isinstance(entry, Header):
-            continue
-        fact, fault = _fact_of(line, books, facts + 1)
-        if fault:
-            return Verified(facts, intents, journal_hash(directory)), fault
-        if fact is None and not isinstance(entry, End):
-            intents += 1
-            fault = _differs(line, expected, current)
-        elif expected:
-            fault = _Fault(current, f"replay also wants {_short(plain(expected[0]))}")
-        if fault:
-            return Verified(facts, intents, journal_hash(directory)), fault
-        if fact is not None:
-            facts += 1
-            current = f"fact {facts} ({type(fact).__name__} at {_time(fact.at)})"
-            expected = [encode_intent(intent) for intent in desk.handle(fact)]
-    if not ended:
-        return Verified(facts, intents, journal_hash(directory)), _Fault("journal", f"cut off after {current}")
-    return Verified(facts, intents, journal_hash(directory)), None
+    run = _Replay(plan.desk(ORDER_NAME), _book_source(plan, manifest))
+    fault = None
+    try:
+        for line in read_journal(directory):
+            run.step(line)
+        if not run.ended:
+            fault = _Fault("journal", f"cut off after {run.current}")
+    except _Different as different:
+        fault = different.fault
+    return Verified(run.facts, run.intents, journal_hash(directory)), fault
 
 
-def _altered(line: Line, current: str) -> _Fault | None:
-    if line.chained:
-        return None
-    kind = plain(line.raw).get("k")
-    return _Fault("journal", f"line {line.number} ({kind}) after {current} is not what was written: {_short(plain(line.raw))}")
+class _Replay:
+    """A desk that is fed a journal's facts and asked for the same intents."""
+
+    def __init__(self, desk: Desk, books: BookSource) -> None:
+        self._desk = desk
+        self._books = books
+        self.facts = self.intents = 0
+        self.current = "the start"
+        self.ended = False
+
+    def step(self, line: Line) -> None:
+        """Take one line; raises _Different."""
+        first, *recorded = line.entries
+        if not line.chained:
+            found = plain(line.raw)[0]
+            what = f"line {line.number} ({found.get('k')}) is not what was written: {_short(found)}"
+            raise _Different("journal", f"{what}, after {self.current}")
+        if isinstance(first, Header):
+            return
+        if isinstance(first, End):
+            self.ended = True
+            if (first.facts, first.intents) != (self.facts, self.intents):
+                counted = f"{self.facts} facts and {self.intents} intents"
+                raise _Different("journal", f"says {first.facts} facts and {first.intents} intents, has {counted}")
+            return
+        fact = as_fact(first, self._find)
+        self.facts += len(each(fact))
+        self.current = f"fact {self.facts} ({_name(fact)} at {_time(fact.at)})"
+        wanted = self._desk.handle(fact)
+        self.intents += len(recorded)
+        if encode_step(fact, wanted) != line.raw:
+            self._explain(encode_intents(recorded), encode_intents(wanted))
+
+    def _find(self, entry: BookAt) -> Book:
+        book = self._books(entry)
+        for field, recorded, replayed in (("bid", entry.bid, book.best_bid), ("ask", entry.ask, book.best_ask)):
+            if recorded != replayed:
+                where = f"fact {self.facts + 1} (book of market {entry.market} at {_time(entry.at)})"
+                raise _Different(where, f"{field}: recorded {recorded}, the tape has {replayed}")
+        return book
+
+    def _explain(self, recorded: list[bytes], wanted: list[bytes]) -> None:
+        for index in range(max(len(recorded), len(wanted))):
+            left = plain(recorded[index]) if index < len(recorded) else None
+            right = plain(wanted[index]) if index < len(wanted) else None
+            if left is None or right is None:
+                what = f"recorded {_short(left)}, replayed {_short(right)}"
+                raise _Different(self.current, f"intent {index + 1}: {what}")
+            found = first_difference(left, right)
+            if found is not None:
+                field, old, new = found
+                raise _Different(self.current, f"{left.get('k')}.{field}: recorded {old}, replayed {new}")
+        raise _Different(self.current, "the fact reads the same, but is written differently")
 
 
-def _fact_of(line: Line, books: BookSource, number: int) -> tuple[Any, _Fault | None]:
-    entry = line.entry
-    if not isinstance(entry, BookAt):
-        return as_fact(entry), None
-    book = books(entry)
-    for field, recorded, replayed in (("bid", entry.bid, book.best_bid), ("ask", entry.ask, book.best_ask)):
-        if recorded != replayed:
-            where = f"fact {number} (book of market {entry.market} at {_time(entry.at)})"
-            return None, _Fault(where, f"{field}: recorded {recorded}, the tape has {replayed}")
-    return as_fact(entry, book), None
+def _name(fact: Fact) -> str:
+    facts = each(fact)
+    return type(facts[0]).__name__ if len(facts) == 1 else f"{len(facts)} facts, the last a {type(facts[-1]).__name__}"
 
 
-def _differs(line: Line, expected: list[bytes], current: str) -> _Fault | None:
-    if not expected:
-        return _Fault(current, f"recorded {_short(plain(line.raw))}, replay wants nothing")
-    wanted = expected.pop(0)
-    if wanted == line.raw:
-        return None
-    recorded, replayed = plain(line.raw), plain(wanted)
-    found = first_difference(recorded, replayed)
-    if found is None:
-        return _Fault(current, "the same values, written differently")
-    field, left, right = found
-    return _Fault(current, f"{recorded.get('k')}.{field}: recorded {left}, replayed {right}")
-
-
-def _book_source(plan: Any, manifest: dict[str, Any], depth: Any) -> BookSource:
+def _book_source(plan: Plan, manifest: dict[str, Any]) -> BookSource:
     """Open the feed again for the books that the journal refers to; raises VerificationFailed for other data."""
     opened: list[Any] = []
 
@@ -169,14 +187,16 @@ def _book_source(plan: Any, manifest: dict[str, Any], depth: Any) -> BookSource:
             recorded = manifest.get("feed", {}).get("data_hash")
             if data.info.data_hash != recorded:
                 raise VerificationFailed(f"data: {data.info.source} has hash {data.info.data_hash}, recorded {recorded}")
-            opened.append(plan.executor.books_of(data, depth))
+            opened.append(plan.executor.books_of(data, Hooks(plan.components).depth))
         return opened[0](entry.market, entry.upto)  # type: ignore[no-any-return]
 
     return book
 
 
-def _short(value: dict[str, Any]) -> str:
-    return " ".join(f"{key}={item}" for key, item in value.items() if key not in ("at", "reason", "reasons"))
+def _short(value: dict[str, Any] | None) -> str:
+    if value is None:
+        return "nothing"
+    return " ".join(f"{key}={item}" for key, item in value.items() if key not in ("at", "reason", "reasons", "facts"))
 
 
 def _time(micros: int) -> str:

@@ -1,5 +1,6 @@
 """One run: from a plan to a run directory that can be reviewed."""
 
+import gc
 import json
 import os
 import shutil
@@ -12,13 +13,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import msgspec
 import trio
 import yaml
 
 from pmrun.runner.assembly import Plan
 from pmrun.runner.desk import Desk
 from pmrun.runner.errors import PmrunError
-from pmrun.runner.facts import Fact
+from pmrun.runner.facts import Fact, each
 from pmrun.runner.intents import Intent
 from pmrun.runner.journal import JournalWriter, journal_hash
 from pmrun.runner.log import LogObserver
@@ -45,14 +47,22 @@ class Outcome(NamedTuple):
 
 
 class _Recording:
-    """All observers as one; it also notices what a full disk does to them."""
+    """All observers as one; who cannot take several facts at once gets them one by one."""
 
     def __init__(self, observers: Sequence[Observer]) -> None:
         self._observers = observers
+        self._whole = [each for each in observers if getattr(each, "takes_together", False)]
+        self._single = [each for each in observers if each not in self._whole]
 
     def record(self, fact: Fact, intents: Sequence[Intent]) -> None:
-        for observer in self._observers:
+        for observer in self._whole:
             observer.record(fact, intents)
+        if self._single:
+            *first, last = each(fact)
+            for observer in self._single:
+                for one in first:
+                    observer.record(one, ())
+                observer.record(last, intents)
 
     def close(self) -> None:
         for observer in self._observers:
@@ -153,19 +163,23 @@ async def _simulate(
         closing.enter_context(_logging(plan.log, directory))
         journal = JournalWriter(directory, plan.config)
         observers: list[Observer] = [tally, journal, LogObserver(plan.log)]
-        if plan.store is not None:
-            observers.append(plan.store.open(directory, desk))
+        store = None if plan.store is None else plan.store.open(directory, desk)
+        if store is not None:
+            observers.append(store)
         recording = _Recording(observers)
         closing.callback(recording.close)
         simulation = Simulation(desk, exchange, [recording], "the feed ended")
+        closing.enter_context(_rare_collections())
         for now in simulation.run():
             progress.update(now - data.info.first_at, data.info.last_at - data.info.first_at, tally)
             await trio.lowlevel.checkpoint()
             if stop.signal is not None:
                 simulation.stop(f"stopped by {signal.Signals(stop.signal).name}")
                 break
+        remarks = [*data.info.remarks, *exchange.remarks()]
+        if store is not None:
+            store.describe({"feed": msgspec.to_builtins(data.info)}, remarks)
         closing.pop_all().close()
-    remarks = [*data.info.remarks, *exchange.remarks()]
     summary = summarise(
         desk,
         tally,
@@ -188,6 +202,20 @@ async def _simulate(
         progress.say("writing the report")
         await trio.to_thread.run_sync(plan.report.write, directory)
     return Outcome(summary, directory, stop.signal)
+
+
+@contextmanager
+def _rare_collections() -> Iterator[None]:
+    """Look for garbage cycles rarely: a run makes millions of records and no cycles, and looking costs a sixth of it."""
+    usual = gc.get_threshold()
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(200_000, 50, 50)
+    try:
+        yield
+    finally:
+        gc.set_threshold(*usual)
+        gc.unfreeze()
 
 
 @contextmanager

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from pmrun.runner.desk import Desk
-from pmrun.runner.facts import Fact, FeedEnded, TimerDue
+from pmrun.runner.facts import Fact, FeedEnded, TimerDue, Together
 from pmrun.runner.ports import Exchange, Observer
 from pmrun.runner.units import SECOND, Micros
 
@@ -24,12 +24,11 @@ class Simulation:
         self._observers = observers
         self._ends = ends
         self.now = Micros(0)
-        self.facts = 0
 
     def run(self, every: int = 256) -> Iterator[Micros]:
         """Run to the end of the feed; yields the time every so many moments, for others to have a turn."""
-        for fact in self._exchange.opening():
-            self._tell(fact)
+        opening = self._exchange.opening()
+        self._tell_all(opening[0].at, opening)
         moments = 0
         while True:
             at = self._next_moment()
@@ -68,20 +67,23 @@ class Simulation:
         self.now = at
         changed = self._exchange.changed_since()
         if changed is not None and self._desk.decision_after(changed) <= at:
-            for book in self._exchange.books(at):
-                self._tell(book)
+            self._tell_all(at, self._exchange.books(at))
         wake = self._desk.wake
         if wake is not None and wake <= at:
             self._tell(TimerDue(at))
 
     def _due(self, at: Micros) -> None:
         self.now = max(self.now, at)
-        for fact in self._exchange.due(at):
-            self._tell(fact)
+        self._tell_all(at, self._exchange.due(at))
+
+    def _tell_all(self, at: Micros, facts: Sequence[Fact]) -> None:
+        if len(facts) > 1:
+            self._tell(Together(at, tuple(facts)))
+        elif facts:
+            self._tell(facts[0])
 
     def _tell(self, fact: Fact) -> None:
         intents = self._desk.handle(fact)
-        self.facts += 1
         for observer in self._observers:
             observer.record(fact, intents)
         if intents:

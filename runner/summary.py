@@ -1,24 +1,31 @@
 """Counts a run while it goes, and says at the end what came of it."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 from pmrun.runner.desk import Desk
-from pmrun.runner.facts import Fact, Filled, FundsSeen, Listed, OrderNews, Settled
+from pmrun.runner.facts import Fact, Filled, FundsSeen, Listed, OrderNews, Settled, each
 from pmrun.runner.intents import Cancel, CancelAll, Drop, Intent, Observed, Place, Refuse
 from pmrun.runner.orders import News, Settlement
 from pmrun.runner.ports import FeedInfo
 from pmrun.runner.units import CASH_SCALE, NOTIONAL_PER_CASH, PRICE_SCALE, SIZE_SCALE, Cash
 
+CANCELED = News.CANCELED
+REJECTED = News.REJECTED
+
 
 class Tally:
     """Counts orders, fills and reasons; an observer."""
 
+    takes_together = True
+
     def __init__(self) -> None:
         """Start at nothing."""
-        self.orders: Counter[str] = Counter(placed=0, cancelled=0, refused=0, rejected=0)
+        self.placed = 0
+        self.cancelled = 0
+        self.refused = 0
         self.refusals: Counter[str] = Counter()
         self.cancels: Counter[str] = Counter()
         self.rejections: Counter[str] = Counter()
@@ -32,24 +39,29 @@ class Tally:
         self.facts = 0
         self.intents = 0
         self.funds: Cash | None = None
+        self._of_fact: dict[type[Any], Callable[[Any], None]] = {
+            Filled: self._fill,
+            OrderNews: self._news,
+            Listed: self._listed,
+            FundsSeen: self._funds_seen,
+            Settled: self._settled,
+        }
 
     def record(self, fact: Fact, intents: Sequence[Intent]) -> None:
         """Count one step."""
-        self.facts += 1
-        self.intents += len(intents)
-        kind = type(fact)
-        if kind is Filled:
-            self._fill(fact)  # type: ignore[arg-type]
-        elif kind is OrderNews:
-            self._news(fact)  # type: ignore[arg-type]
-        elif kind is Listed:
-            self.scanned += 1
-        elif kind is FundsSeen and self.funds is None:
-            self.funds = fact.total  # type: ignore[union-attr]
-        elif kind is Settled and fact.status is Settlement.FAILED:  # type: ignore[union-attr]
-            self.failed += 1
-        for intent in intents:
-            self._intent(intent)
+        facts = each(fact)
+        self.facts += len(facts)
+        for one in facts:
+            count = self._of_fact.get(type(one))
+            if count is not None:
+                count(one)
+        if intents:
+            self.intents += len(intents)
+            for intent in intents:
+                if type(intent) is Place:
+                    self.placed += 1
+                else:
+                    self._intent(intent)
 
     def _fill(self, fact: Filled) -> None:
         self.fills += 1
@@ -57,20 +69,37 @@ class Tally:
         self.notional += fact.price * fact.size
 
     def _news(self, fact: OrderNews) -> None:
-        if fact.news is News.REJECTED:
-            self.orders["rejected"] += 1
+        if fact.news is CANCELED:
+            self.cancelled += 1
+        elif fact.news is REJECTED:
             self.rejections[fact.reason] += 1
-        elif fact.news is News.CANCELED:
-            self.orders["cancelled"] += 1
+
+    def _listed(self, fact: Listed) -> None:
+        self.scanned += 1
+
+    def _funds_seen(self, fact: FundsSeen) -> None:
+        if self.funds is None:
+            self.funds = fact.total
+
+    def _settled(self, fact: Settled) -> None:
+        self.failed += fact.status is Settlement.FAILED
+
+    @property
+    def orders(self) -> dict[str, int]:
+        """Orders placed, cancelled and rejected, and refusals."""
+        return {
+            "placed": self.placed,
+            "cancelled": self.cancelled,
+            "refused": self.refused,
+            "rejected": sum(self.rejections.values()),
+        }
 
     def _intent(self, intent: Intent) -> None:
         match intent:
-            case Place():
-                self.orders["placed"] += 1
             case Cancel() | CancelAll():
                 self.cancels[intent.reason.code] += 1
             case Refuse():
-                self.orders["refused"] += 1
+                self.refused += 1
                 for reason in intent.reasons:
                     self.refusals[f"{reason.by}: {reason.code}"] += 1
             case Drop():
@@ -114,7 +143,7 @@ def summarise(desk: Desk, tally: Tally, info: FeedInfo, **more: Any) -> dict[str
             "selected": len(desk.markets),
             "rejected_by": dict(tally.dropped),
         },
-        "orders": dict(tally.orders),
+        "orders": tally.orders,
         "fills": {
             "count": tally.fills,
             "shares": tally.shares / SIZE_SCALE,

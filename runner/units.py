@@ -26,7 +26,13 @@ _PLAIN_NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,4}
 ONE = Price(PRICE_SCALE)  # a pair of YES and NO is worth one dollar
 
 
-class Side(StrEnum):
+class Word(StrEnum):
+    """A closed set of words that are often looked up: hashed as the text they are, not through Enum's own function."""
+
+    __hash__ = str.__hash__
+
+
+class Side(Word):
     """Which way an order trades its token."""
 
     BUY = "BUY"

@@ -8,7 +8,7 @@ import inspect
 import math
 import types
 import typing
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from decimal import Decimal
 from enum import Enum
 from pathlib import Path
@@ -22,8 +22,16 @@ _UNITS: dict[Any, tuple[str, Callable[[Any], int]]] = {
     Price: ("dollars", parse_price),
     Cash: ("dollars", parse_cash),
     Size: ("shares", parse_size),
-    Micros: ("seconds", lambda value: seconds(float(value))),
+    Micros: ("seconds", lambda value: seconds(_number(value))),
 }
+_REFERENCE = "${oc.env:"  # how YAML names a variable of the environment
+
+
+def _number(value: Any) -> float:
+    try:
+        return float(value)
+    except ValueError:
+        raise ValueError(f"seconds {value!r} is not a number") from None
 
 
 class Setting(typing.NamedTuple):
@@ -66,7 +74,13 @@ def _choices(kind: Any) -> tuple[Any, ...]:
 
 
 def convert(kind: Any, value: Any, key: str) -> Any:
-    """Convert one value; raises ConfigError with the key, the value and what is allowed."""
+    """Convert one value; raises ConfigError with the key, the value and what is allowed.
+
+    A reference to the environment is looked up here and nowhere else: what it holds may be a secret, and no message
+    shows it.
+    """
+    if refers_to_environment(value):
+        return _convert_secret(kind, value, key)
     choices = _choices(kind)
     if choices:
         return _convert_choice(choices, kind, value, key)
@@ -78,17 +92,31 @@ def convert(kind: Any, value: Any, key: str) -> Any:
         try:
             return kind(value)
         except ValueError:
-            raise ConfigError(key, value, f"must be {describe(kind)}") from None
+            raise ConfigError(key, shown(value), f"must be {describe(kind)}") from None
     if typing.get_origin(kind) in (list, tuple):
         if not isinstance(value, list):
-            raise ConfigError(key, value, f"must be {describe(kind)}")
+            raise ConfigError(key, shown(value), f"must be {describe(kind)}")
         item = typing.get_args(kind)[0]
         return typing.get_origin(kind)(convert(item, each, f"{key}[{index}]") for index, each in enumerate(value))
     if typing.get_origin(kind) is dict or kind is dict:
         if isinstance(value, dict):
             return value
-        raise ConfigError(key, value, "must be a mapping")
+        raise ConfigError(key, shown(value), "must be a mapping")
     return _convert_plain(kind, value, key)
+
+
+def _convert_secret(kind: Any, value: Any, key: str) -> Any:
+    import yaml  # type: ignore[import-untyped]
+
+    found = from_environment(value, key)
+    try:
+        return convert(kind, found, key)
+    except ConfigError:
+        pass
+    try:
+        return convert(kind, yaml.safe_load(str(found)), key)  # the environment holds text only; YAML would not
+    except (ConfigError, yaml.YAMLError):
+        raise ConfigError(key, shown(value), f"what it holds must be {describe(kind)}") from None
 
 
 def _convert_choice(choices: tuple[Any, ...], kind: Any, value: Any, key: str) -> Any:
@@ -101,13 +129,13 @@ def _convert_choice(choices: tuple[Any, ...], kind: Any, value: Any, key: str) -
             except ConfigError:
                 if len(choices) == 2 and type(None) in choices:
                     raise
-    raise ConfigError(key, value, f"must be {describe(kind)}")
+    raise ConfigError(key, shown(value), f"must be {describe(kind)}")
 
 
 def _convert_quantity(kind: Any, value: Any, key: str) -> int:
     unit, parse = _UNITS[kind]
     if value is None or isinstance(value, bool) or not isinstance(value, int | float | str) or value == "":
-        raise ConfigError(key, _shown(value), f"must be {describe(kind)}")
+        raise ConfigError(key, shown(value), f"must be {describe(kind)}")
     if isinstance(value, float) and not math.isfinite(value):
         raise ConfigError(key, value, f"must be a finite number of {unit}")
     try:
@@ -120,7 +148,7 @@ def _convert_quantity(kind: Any, value: Any, key: str) -> int:
 
 
 def _convert_plain(kind: Any, value: Any, key: str) -> Any:
-    wrong = ConfigError(key, _shown(value), f"must be {describe(kind)}")
+    wrong = ConfigError(key, shown(value), f"must be {describe(kind)}")
     if kind is float:
         if isinstance(value, bool) or not isinstance(value, int | float):
             raise wrong
@@ -142,5 +170,36 @@ def _convert_plain(kind: Any, value: Any, key: str) -> Any:
     return value
 
 
-def _shown(value: Any) -> Any:
-    return "null" if value is None else '""' if value == "" else value
+def refers_to_environment(value: Any) -> bool:
+    """Whether a setting, or anything in it, is a reference to the environment."""
+    if isinstance(value, Mapping):
+        return any(refers_to_environment(each) for each in value.values())
+    if isinstance(value, list):
+        return any(refers_to_environment(each) for each in value)
+    return isinstance(value, str) and _REFERENCE in value
+
+
+def from_environment(value: Any, key: str) -> Any:
+    """Return a setting with its references to the environment looked up; raises ConfigError for what is not set."""
+    from omegaconf import OmegaConf
+    from omegaconf.errors import OmegaConfBaseException
+
+    try:
+        return OmegaConf.to_container(OmegaConf.create({"value": value}), resolve=True)["value"]  # type: ignore[index, call-overload]
+    except OmegaConfBaseException:
+        raise ConfigError(key, shown(value), "the environment variable is not set") from None
+
+
+def shown(value: Any) -> Any:
+    """Write a value as YAML has it."""
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if value == "":
+        return '""'
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f"{key}: {shown(each)}" for key, each in value.items()) + "}"
+    if isinstance(value, list):
+        return "[" + ", ".join(str(shown(each)) for each in value) + "]"
+    return value

@@ -41,9 +41,9 @@ class Rows(NamedTuple):
 
 
 class Books(NamedTuple):
-    """The books of all markets, dense in price."""
+    """The books of all markets, dense in ticks: level k is at price k x step, so that a book stays in the cache."""
 
-    size: Ints  # [market, side, price]
+    size: Ints  # [market, side, level]
     when: Ints  # exchange time of the last change of each level
     best: Ints  # [market, side]; 0 and PRICES - 1 when empty
     step: Ints  # the finest price increment of each market
@@ -72,16 +72,17 @@ class Fills(NamedTuple):
 def new_books(steps: Ints) -> Books:
     """Return empty books for markets with these price increments."""
     markets = len(steps)
+    depth = (PRICES - 1) // int(steps.min()) + 1 if markets else 1
     best = np.zeros((markets, 2), np.int64)
     best[:, ASK] = PRICES - 1
     return Books(
-        np.zeros((markets, 2, PRICES), np.int64),
-        np.full((markets, 2, PRICES), -(2**62), np.int64),
+        np.zeros((markets, 2, depth), np.int64),
+        np.full((markets, 2, depth), -(2**62), np.int64),
         best,
         steps,
         np.full(markets, -(2**62), np.int64),
         np.zeros(markets, np.uint8),
-        np.zeros((2, PRICES), np.int64),
+        np.zeros((2, depth), np.int64),
     )
 
 
@@ -104,21 +105,21 @@ def _rescan(books: Any, m: int, side: int, start: int) -> None:
     """Find the best level of a side from a price on, away from the touch."""
     step = books.step[m]
     size = books.size[m, side]
+    k = start // step
+    end = 10_000 // step
     if side == 0:
-        p = start
-        while p > 0 and size[p] == 0:
-            p -= step
-        books.best[m, side] = max(p, 0)
+        while k > 0 and size[k] == 0:
+            k -= 1
+        books.best[m, side] = max(k, 0) * step
     else:
-        p = start
-        while p < 10_000 and size[p] == 0:
-            p += step
-        books.best[m, side] = min(p, 10_000)
+        while k < end and size[k] == 0:
+            k += 1
+        books.best[m, side] = min(k, end) * step
 
 
 @njit(cache=True)
 def _set_level(books: Any, m: int, side: int, p: int, new: int) -> None:
-    books.size[m, side, p] = new
+    books.size[m, side, p // books.step[m]] = new
     best = books.best[m, side]
     if new > 0:
         if (side == 0 and p > best) or (side == 1 and p < best):
@@ -256,16 +257,16 @@ def _depleted(books: Any, queues: Any, m: int, side: int, before: int, at: int, 
     while (p > after if side == 0 else p < after) and 0 < p < 10_000:
         if queues.count[m, side] == 0:
             break
-        if old[p] > 0:
-            n = _print(queues, m, 1 - side, p, old[p], at, rules, fills, n, False)
+        if old[p // step] > 0:
+            n = _print(queues, m, 1 - side, p, old[p // step], at, rules, fills, n, False)
         p += -step if side == 0 else step
     return n
 
 
 @njit(cache=True)
 def _keep_old(books: Any, m: int, side: int) -> None:
-    for p in range(books.step[m], PRICES - 1, books.step[m]):
-        books.scratch[side, p] = books.size[m, side, p]
+    for k in range(10_000 // books.step[m]):
+        books.scratch[side, k] = books.size[m, side, k]
 
 
 @njit(cache=True)
@@ -282,15 +283,15 @@ def _snapshot(books: Any, queues: Any, rows: Any, i: int, rules: Any, fills: Any
         _keep_old(books, m, side)
         when = books.when[m, side]
         size = books.size[m, side]
-        for p in range(step, 10_000, step):
-            if when[p] <= ts:
-                size[p] = 0
-                when[p] = ts
+        for k in range(1, 10_000 // step):
+            if when[k] <= ts:
+                size[k] = 0
+                when[k] = ts
     for j in range(i + 1, i + 1 + levels):
         side = np.int64(rows.side[j])
-        p = np.int64(rows.price[j])
-        if books.when[m, side, p] <= ts:
-            books.size[m, side, p] = rows.size[j]
+        k = np.int64(rows.price[j]) // step
+        if books.when[m, side, k] <= ts:
+            books.size[m, side, k] = rows.size[j]
     for side in range(2):
         before = books.best[m, side]
         _rescan(books, m, side, 10_000 - step if side == 0 else step)
@@ -302,7 +303,7 @@ def _snapshot(books: Any, queues: Any, rows: Any, i: int, rules: Any, fills: Any
                 p = queues.order[queues.mine[m, side, k], PRICE]
                 if p != last:
                     last = p
-                    old, new = books.scratch[side, p], books.size[m, side, p]
+                    old, new = books.scratch[side, p // step], books.size[m, side, p // step]
                     if old != new:
                         _level_changed(queues, m, side, p, old, new, rules)
     books.dirty[m] = 1
@@ -316,10 +317,11 @@ def _level(books: Any, queues: Any, rows: Any, i: int, rules: Any, fills: Any, n
     p = np.int64(rows.price[i])
     new = rows.size[i]
     ts = rows.ts[i]
-    if ts < books.when[m, side, p] or ts < books.snapped[m]:
+    k = p // books.step[m]
+    if ts < books.when[m, side, k] or ts < books.snapped[m]:
         return n
-    books.when[m, side, p] = ts
-    old = books.size[m, side, p]
+    books.when[m, side, k] = ts
+    old = books.size[m, side, k]
     if old == new:
         return n
     before = books.best[m, side]
@@ -347,6 +349,7 @@ def advance(
     while i < end and rows.at[i] <= until and n < room:
         had = n
         m = np.int64(rows.market[i])
+        bid, ask = books.best[m, 0], books.best[m, 1]
         kind = rows.kind[i]
         if kind == LEVEL:
             n = _level(books, queues, rows, i, rules, fills, n)
@@ -359,7 +362,7 @@ def advance(
         else:
             n = _snapshot(books, queues, rows, i, rules, fills, n)
             i += 1 + rows.size[i]
-        if rules[RULE_CROSS] == 1 and (queues.count[m, 0] > 0 or queues.count[m, 1] > 0):
+        if rules[RULE_CROSS] == 1 and (books.best[m, 0] != bid or books.best[m, 1] != ask):
             n = _crossed(books, queues, m, rows.at[i - 1], rules, fills, n)
         if n > had:
             until = min(until, rows.at[i - 1] + delay)
@@ -376,7 +379,7 @@ def join(books: Any, queues: Any, slot: int, m: int, side: int, price: int, size
     for field in range(ORDER_FIELDS):
         o[field] = 0
     o[MARKET], o[SIDE], o[PRICE], o[LEFT], o[ALIVE] = m, side, price, size, 1
-    o[AHEAD] = books.size[m, side, price]
+    o[AHEAD] = books.size[m, side, price // books.step[m]]
     k = n
     while k > 0:
         other = queues.order[queues.mine[m, side, k - 1], PRICE]
@@ -401,13 +404,14 @@ def levels(books: Any, m: int, side: int, most: int, price: Ints, size: Ints) ->
     step = books.step[m]
     there = books.size[m, side]
     n = 0
-    p = books.best[m, side]
-    while 0 < p < 10_000 and (most == 0 or n < most):
-        if there[p] > 0:
-            price[n] = p
-            size[n] = there[p]
+    k = books.best[m, side] // step
+    end = 10_000 // step
+    while 0 < k < end and (most == 0 or n < most):
+        if there[k] > 0:
+            price[n] = k * step
+            size[n] = there[k]
             n += 1
-        p += -step if side == 0 else step
+        k += -1 if side == 0 else 1
     return n
 
 
@@ -424,20 +428,22 @@ def moved_prices(books: Any, most: int, last: Ints, price: Ints, size: Ints, out
         books.dirty[m] = 0
         changed = False
         step = books.step[m]
+        end = 10_000 // step
         for side in range(2):
             there = books.size[m, side]
-            p = books.best[m, side]
-            for k in range(most):
-                while 0 < p < 10_000 and there[p] == 0:
-                    p += -step if side == 0 else step
-                inside = 0 < p < 10_000
-                price[m, side, k] = p if inside else 0
-                size[m, side, k] = there[p] if inside else 0
-                if last[m, side, k] != price[m, side, k]:
-                    last[m, side, k] = price[m, side, k]
+            k = books.best[m, side] // step
+            for rank in range(most):
+                while 0 < k < end and there[k] == 0:
+                    k += -1 if side == 0 else 1
+                inside = 0 < k < end
+                now = k * step if inside else 0
+                price[m, side, rank] = now
+                size[m, side, rank] = there[k] if inside else 0
+                if last[m, side, rank] != now:
+                    last[m, side, rank] = now
                     changed = True
                 if inside:
-                    p += -step if side == 0 else step
+                    k += -1 if side == 0 else 1
         if changed:
             out[found] = m
             found += 1

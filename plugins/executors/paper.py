@@ -1,6 +1,6 @@
 """An exchange that fills our orders against a feed, on a virtual clock: paper trading."""
 
-import heapq
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import count
@@ -29,6 +29,7 @@ from pmrun.runner.market import MarketNo, Outcome
 from pmrun.runner.orders import News, OrderNo, Settlement, TradeId
 from pmrun.runner.ports import FeedData
 from pmrun.runner.units import (
+    ONE,
     Cash,
     Micros,
     Price,
@@ -41,6 +42,9 @@ from pmrun.runner.units import (
     format_size,
 )
 
+YES, BUY = Outcome.YES, Side.BUY
+RESTING, CANCELED, REJECTED = News.RESTING, News.CANCELED, News.REJECTED
+SENT = frozenset({Place, Cancel, CancelAll})
 CROSSES = "invalid post-only order: order crosses book"
 NOT_TRADING = "the market is not yet ready to process new orders"
 MARKET_RESOLVED = "market resolved"
@@ -93,16 +97,15 @@ class Paper:
 class _Resting:
     """An order as the exchange knows it; prices are those of YES."""
 
-    __slots__ = ("market", "outcome", "place", "side", "slot", "yes_price")
+    __slots__ = ("market", "place", "side", "slot", "yes_price")
 
-    def __init__(self, place: Place, slot: int) -> None:
+    def __init__(self, place: Place) -> None:
         self.place = place
-        self.slot = slot
+        self.slot = -1
         self.market = place.market
-        self.outcome = place.outcome
-        yes = place.outcome is Outcome.YES
-        self.yes_price = place.price if yes else complement(place.price)
-        self.side = kernel.BID if (place.side is Side.BUY) == yes else kernel.ASK
+        yes = place.outcome is YES
+        self.yes_price = place.price if yes else ONE - place.price
+        self.side = kernel.BID if (place.side is BUY) == yes else kernel.ASK
 
 
 class PaperExchange:
@@ -125,13 +128,14 @@ class PaperExchange:
         self._resting: dict[OrderNo, _Resting] = {}
         self._by_slot: dict[int, _Resting] = {}
         self._free = list(range(len(self._queues.order) - 1, -1, -1))
-        self._heap: list[tuple[Micros, int, Callable[[Micros], Fact | None]]] = []
-        self._sequence = count()
+        # Latencies are constant, so each of these is in order of time by itself.
+        self._arrivals: deque[tuple[Micros, Intent]] = deque()
+        self._answers: deque[Fact] = deque()
+        self._settlements: deque[Fact] = deque()
+        self._notes: deque[Fact] = deque(data.notes)
         self._trades = count(1)
         self._changed_since: Micros | None = None
         self._told = _Told(self._books, depth, everything)
-        for note in data.notes:
-            self._push(note.at, self._note(note))
 
     # What the clock asks.
 
@@ -149,7 +153,11 @@ class PaperExchange:
 
     def next_due(self) -> Micros | None:
         """Return when the next arrival, answer or note is due."""
-        return self._heap[0][0] if self._heap else None
+        first = self._arrivals[0][0] if self._arrivals else None
+        for queue in (self._answers, self._settlements, self._notes):
+            if queue and (first is None or queue[0].at < first):
+                first = queue[0].at
+        return first
 
     def changed_since(self) -> Micros | None:
         """Return when the first book changed that the desk was not told of."""
@@ -181,13 +189,25 @@ class PaperExchange:
                 self._release(order)
 
     def due(self, at: Micros) -> list[Fact]:
-        """Do what is due at a time, in the order it was set going."""
+        """Do what is due at a time: news of markets, requests that arrive, answers that return, settlements."""
         facts: list[Fact] = []
-        while self._heap and self._heap[0][0] <= at:
-            when, _, action = heapq.heappop(self._heap)
-            fact = action(when)
-            if fact is not None:
-                facts.append(fact)
+        while self._notes and self._notes[0].at <= at:
+            note = self._notes.popleft()
+            self._happen(note)
+            facts.append(note)
+        arrivals = self._arrivals
+        while arrivals and arrivals[0][0] <= at:
+            when, intent = arrivals.popleft()
+            if type(intent) is Place:
+                self._arrive(intent, when)
+            elif type(intent) is Cancel:
+                self._withdraw(intent.order, when, "")
+            else:
+                for order in list(self._resting):
+                    self._withdraw(order, when, "")
+        for queue in (self._answers, self._settlements):
+            while queue and queue[0].at <= at:
+                facts.append(queue.popleft())
         return facts
 
     def books(self, at: Micros) -> list[BookChanged]:
@@ -200,15 +220,8 @@ class PaperExchange:
         """Send intents on their way."""
         arrival = Micros(at + self._settings.submit_latency)
         for intent in intents:
-            match intent:
-                case Place():
-                    self._push(arrival, self._placing(intent))
-                case Cancel():
-                    self._push(arrival, self._cancelling(intent.order))
-                case CancelAll():
-                    self._push(arrival, self._cancelling_all)
-                case _:
-                    pass  # nothing for an exchange to do
+            if type(intent) in SENT:
+                self._arrivals.append((arrival, intent))
 
     def remarks(self) -> list[str]:
         """Say how the fills were made."""
@@ -216,59 +229,59 @@ class PaperExchange:
 
     # What happens at the exchange.
 
-    def _push(self, at: Micros, action: Callable[[Micros], Fact | None]) -> None:
-        heapq.heappush(self._heap, (at, next(self._sequence), action))
+    def _news(self, at: Micros, order: OrderNo, news: News, reason: str = "", name: str | None = None) -> None:
+        self._answers.append(OrderNews(Micros(at + self._settings.answer_latency), order, news, reason, name))
 
-    def _answer(self, at: Micros, fact_at: Callable[[Micros], Fact]) -> None:
-        self._push(Micros(at + self._settings.answer_latency), fact_at)
+    def _arrive(self, place: Place, at: Micros) -> None:
+        order = _Resting(place)
+        refusal = self._refusal(order)
+        if refusal:
+            self._news(at, place.order, REJECTED, refusal)
+            return
+        left = place.size if place.post_only else self._take(order, at)
+        if left:
+            self._rest(order, left, at)
 
-    def _news(self, at: Micros, order: OrderNo, news: News, reason: str = "") -> None:
-        name = f"paper-{order}" if news is News.RESTING else None
-        self._answer(at, lambda due: OrderNews(due, order, news, reason, name))
-
-    def _placing(self, place: Place) -> Callable[[Micros], Fact | None]:
-        def arrive(at: Micros) -> None:
-            refusal = self._refusal(place)
-            if refusal:
-                self._news(at, place.order, News.REJECTED, refusal)
-                return
-            left = place.size if place.post_only else self._take(place, at)
-            if left:
-                self._rest(place, left, at)
-
-        return arrive
-
-    def _refusal(self, place: Place) -> str:
+    def _refusal(self, order: _Resting) -> str:
         """Say why the exchange would not take an order, in its own words (reference 3.9)."""
-        market = self._data.markets[place.market]
-        if not self._trading[place.market]:
+        place = order.place
+        market = self._data.markets[order.market]
+        if not self._trading[order.market]:
             return NOT_TRADING
-        if place.price not in self._grids[place.market]:
-            tick = format_price(self._grids[place.market].tick)
+        if place.price not in self._grids[order.market]:
+            tick = format_price(self._grids[order.market].tick)
             return f"order is invalid. Price ({format_price(place.price)}) breaks minimum tick size rule: {tick}"
         if place.size < market.min_order_size:
             least = format_size(market.min_order_size)
             return f"order is invalid. Size ({format_size(place.size)}) lower than the minimum: {least}"
-        return CROSSES if place.post_only and self._would_cross(place) else ""
+        if place.post_only:
+            other = self._books.best[order.market, 1 - order.side]
+            if other <= order.yes_price if order.side == kernel.BID else other >= order.yes_price:
+                return CROSSES
+        return ""
 
-    def _would_cross(self, place: Place) -> bool:
-        order = _Resting(place, 0)
-        other = int(self._books.best[place.market, 1 - order.side])
-        return other <= order.yes_price if order.side == kernel.BID else other >= order.yes_price
-
-    def _rest(self, place: Place, size: Size, at: Micros) -> None:
+    def _rest(self, order: _Resting, size: Size, at: Micros) -> None:
+        number = order.place.order
         if not self._free:
             self._grow()
-        order = _Resting(place, self._free.pop())
-        joined = kernel.join(
-            self._books, self._queues, order.slot, place.market, order.side, order.yes_price, int(size)
-        )
-        if not joined:
+        order.slot = self._free.pop()
+        if not self._join(order, size):
             self._free.append(order.slot)
-            self._news(at, place.order, News.REJECTED, "too many open orders at the paper exchange in this market")
+            self._news(at, number, REJECTED, "too many open orders at the paper exchange in this market")
             return
-        self._resting[place.order] = self._by_slot[order.slot] = order
-        self._news(at, place.order, News.RESTING)
+        self._resting[number] = self._by_slot[order.slot] = order
+        self._news(at, number, RESTING, "", f"paper-{number}")
+
+    def _join(self, order: _Resting, size: Size) -> bool:
+        """Queue an order; the first of a side without the kernel, whose call costs more than the work."""
+        queues, market, side, price = self._queues, order.market, order.side, order.yes_price
+        if queues.count[market, side]:
+            return bool(kernel.join(self._books, queues, order.slot, market, side, price, size))
+        ahead = self._books.size[market, side, price // self._data.steps[market]]
+        queues.order[order.slot] = (market, side, price, size, ahead, 0, 0, 0, 1)
+        queues.mine[market, side, 0] = order.slot
+        queues.count[market, side] = 1
+        return True
 
     def _grow(self) -> None:
         size = len(self._queues.order)
@@ -276,38 +289,31 @@ class PaperExchange:
         self._queues = self._queues._replace(order=more)
         self._free.extend(range(2 * size - 1, size - 1, -1))
 
-    def _take(self, place: Place, at: Micros) -> Size:
+    def _take(self, order: _Resting, at: Micros) -> Size:
         """Match a taking order against the displayed levels, best first; return what is left of it."""
-        order = _Resting(place, 0)
+        place = order.place
         price, size = np.zeros(kernel.PRICES, np.int64), np.zeros(kernel.PRICES, np.int64)
-        found = kernel.levels(self._books, place.market, 1 - order.side, 0, price, size)
+        found = kernel.levels(self._books, order.market, 1 - order.side, 0, price, size)
         left = int(place.size)
         for level, there in zip(price[:found].tolist(), size[:found].tolist(), strict=True):
             if not left or (level > order.yes_price if order.side == kernel.BID else level < order.yes_price):
                 break
             matched = min(left, there)
             left -= matched
-            own = Price(level) if place.outcome is Outcome.YES else complement(Price(level))
+            own = Price(level) if place.outcome is YES else complement(Price(level))
             self._report_fill(place, own, Size(matched), at, maker=False)
         return Size(left)
 
-    def _cancelling(self, order: OrderNo) -> Callable[[Micros], Fact | None]:
-        def arrive(at: Micros) -> None:
-            self._withdraw(order, at, "")
-
-        return arrive
-
-    def _cancelling_all(self, at: Micros) -> None:
-        for order in list(self._resting):
-            self._withdraw(order, at, "")
-
-    def _withdraw(self, order: OrderNo, at: Micros, reason: str) -> None:
-        resting = self._resting.pop(order, None)
-        if resting is None:
+    def _withdraw(self, number: OrderNo, at: Micros, reason: str) -> None:
+        order = self._resting.pop(number, None)
+        if order is None:
             return  # filled, or never taken: its own news says so
-        kernel.leave(self._queues, resting.slot)
-        self._release(resting)
-        self._news(at, order, News.CANCELED, reason)
+        if self._queues.count[order.market, order.side] == 1:
+            self._queues.count[order.market, order.side] = 0
+        else:
+            kernel.leave(self._queues, order.slot)
+        self._release(order)
+        self._news(at, number, CANCELED, reason)
 
     def _release(self, order: _Resting) -> None:
         del self._by_slot[order.slot]
@@ -320,29 +326,25 @@ class PaperExchange:
 
     def _report_fill(self, place: Place, price: Price, size: Size, at: Micros, maker: bool) -> None:
         trade = TradeId(f"paper-{next(self._trades)}")
-        cash = cash_paid(price, size) if place.side is Side.BUY else cash_received(price, size)
+        cash = cash_paid(price, size) if place.side is BUY else cash_received(price, size)
         fee = Cash(0) if maker else self._data.markets[place.market].fees.taker_fee(price, size)
-        order = place.order
-        self._answer(at, lambda due: Filled(due, order, trade, price, size, cash, fee, maker))
-        settled = Micros(at + self._settings.settlement_delay)
-        self._answer(settled, lambda due: Settled(due, order, trade, Settlement.CONFIRMED))
+        told = Micros(at + self._settings.answer_latency)
+        self._answers.append(Filled(told, place.order, trade, price, size, cash, fee, maker))
+        settled = Micros(told + self._settings.settlement_delay)
+        self._settlements.append(Settled(settled, place.order, trade, Settlement.CONFIRMED))
 
-    def _note(self, note: Fact) -> Callable[[Micros], Fact | None]:
-        def happen(at: Micros) -> Fact:
-            match note:
-                case TickChanged():
-                    self._grids[note.market] = Grid(note.tick)
-                case StatusChanged():
-                    self._trading[note.market] = note.status is MarketStatus.TRADING
-                    if note.status in (MarketStatus.RESOLVED, MarketStatus.CLOSED):
-                        for number, order in list(self._resting.items()):
-                            if order.market == note.market:
-                                self._withdraw(number, at, MARKET_RESOLVED)
-                case _:
-                    pass
-            return note
-
-        return happen
+    def _happen(self, note: Fact) -> None:
+        match note:
+            case TickChanged():
+                self._grids[note.market] = Grid(note.tick)
+            case StatusChanged():
+                self._trading[note.market] = note.status is MarketStatus.TRADING
+                if note.status in (MarketStatus.RESOLVED, MarketStatus.CLOSED):
+                    for number, order in list(self._resting.items()):
+                        if order.market == note.market:
+                            self._withdraw(number, note.at, MARKET_RESOLVED)
+            case _:
+                pass
 
 
 class _Told:
@@ -385,13 +387,15 @@ class _Told:
         if not found:
             return []
         moved = self._found[:found]
-        told = []
-        for market, prices, sizes in zip(
-            moved.tolist(), self._price[moved].tolist(), self._size[moved].tolist(), strict=True
-        ):
-            bids, asks = (
-                tuple((price, size) for price, size in zip(p, s, strict=True) if price)
-                for p, s in zip(prices, sizes, strict=True)
-            )
-            told.append((market, Book(bids, asks)))
-        return told
+        markets, prices, sizes = moved.tolist(), self._price[moved].tolist(), self._size[moved].tolist()
+        return [
+            (market, Book(_ladder(price[0], size[0]), _ladder(price[1], size[1])))
+            for market, price, size in zip(markets, prices, sizes, strict=True)
+        ]
+
+
+def _ladder(prices: list[Price], sizes: list[Size]) -> tuple[tuple[Price, Size], ...]:
+    """Return levels from padded columns: a price of 0 is no level."""
+    if prices[-1]:
+        return tuple(zip(prices, sizes, strict=True))
+    return tuple((price, size) for price, size in zip(prices, sizes, strict=True) if price)
