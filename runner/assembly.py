@@ -4,7 +4,7 @@ Every mistake is found here, before anything starts, and named with its full key
 """
 
 import inspect
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple, cast
 
@@ -118,8 +118,18 @@ def plan(config: Mapping[str, Any]) -> Plan:
     for name in SHELL_NODES:
         check = getattr(built[name], "check", None)
         if check is not None:
-            check()
+            _check_world(name, check)
     return made
+
+
+def _check_world(name: str, check: Callable[[], None]) -> None:
+    """Have a component look whether what it names is there; it may not know under which node it stands."""
+    try:
+        check()
+    except ConfigError as error:
+        if error.key.partition(".")[0] == name:
+            raise
+        raise ConfigError(f"{name}.{error.key}", error.value, error.reason) from None
 
 
 def _check_top(config: Mapping[str, Any]) -> None:
@@ -167,7 +177,8 @@ def _check_roles(components: Mapping[str, object], config: Mapping[str, Any]) ->
                 )
     for key, hook in REQUIRED.items():
         if holders.get(hook) != key:
-            raise ConfigError(f"{key}.{TARGET}", _target_of(config, key), f"cannot be the {key}: it does not answer {hook}")
+            reason = f"cannot be the {key}: it does not answer {hook}"
+            raise ConfigError(f"{key}.{TARGET}", _target_of(config, key), reason)
 
 
 def _check_offers(built: object, needed: tuple[str, ...], config: Mapping[str, Any], key: str) -> None:
@@ -223,7 +234,8 @@ def _construct(component: Any, given: Mapping[str, Any], key: str) -> Any:
         if name not in settings:
             known = ", ".join(sorted(settings)) or "none"
             if isinstance(value, Mapping) and TARGET in value:
-                raise ConfigError(f"{key}.{name}", value[TARGET], f"a component inside a component; settings here: {known}")
+                reason = f"a component inside a component; settings here: {known}"
+                raise ConfigError(f"{key}.{name}", value[TARGET], reason)
             raise ConfigError(f"{key}.{name}", _brief(value), f"unknown setting; known: {known}")
     arguments = {}
     for name, setting in settings.items():

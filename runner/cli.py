@@ -27,13 +27,29 @@ overrides:
   --cfg job                show the whole composed run and stop
 
 other options: -h --help, --version, --hydra-help (Hydra's own options)
-exit codes: 0 done, 1 failed or not verified, 2 configuration, 3 exchange, 130/143 stopped by a signal with nothing resting
+exit codes: 0 done, 1 failed or not verified, 2 configuration, 3 exchange,
+            130/143 stopped by a signal with nothing resting
 """
 
 
 def main() -> NoReturn:
     """Entry point of the `pmrun` command."""
+    _keep_compiled_code()
     sys.exit(run(sys.argv[1:]))
+
+
+def _keep_compiled_code() -> None:
+    """Give numba a place of our own where it has none: beside the package, or below the home directory.
+
+    Without one it refuses to compile at all. The place must be ours alone, as what is found there is executed.
+    """
+    home = os.path.expanduser("~/.cache")  # noqa: PTH111 - pathlib raises without a home
+    folders = (os.path.dirname(os.path.dirname(__file__)), home, os.path.dirname(home))  # noqa: PTH120
+    if "NUMBA_CACHE_DIR" in os.environ or any(os.access(folder, os.W_OK) for folder in folders):
+        return
+    import tempfile
+
+    os.environ["NUMBA_CACHE_DIR"] = tempfile.mkdtemp(prefix="pmrun-compiled-")
 
 
 def run(arguments: list[str]) -> int:
@@ -41,7 +57,7 @@ def run(arguments: list[str]) -> int:
     if arguments and arguments[0] in ("-h", "--help", "help"):
         print(HELP, end="")
         return 0
-    if arguments == ["--version"]:
+    if arguments and arguments[0] == "--version":
         from pmrun import __version__
 
         print(f"pmrun {__version__}")
@@ -90,5 +106,6 @@ def _internal(error: Exception) -> int:
 
     with tempfile.NamedTemporaryFile("w", prefix="pmrun-", suffix=".txt", delete=False, encoding="utf-8") as file:
         traceback.print_exception(error, file=file)
-    print(f"pmrun: internal error: {type(error).__name__}: {' '.join(str(error).split())}; details in {file.name}", file=sys.stderr)
+    said = " ".join(f"{type(error).__name__}: {error}".split())
+    print(f"pmrun: internal error: {said}; details in {file.name}", file=sys.stderr)
     return 1

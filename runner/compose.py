@@ -21,6 +21,7 @@ from pmrun.runner.assembly import DESK_GROUPS, DESK_NODES, SHELL_NODES, plan
 from pmrun.runner.errors import ConfigError, PmrunError
 from pmrun.runner.options import options
 from pmrun.runner.packs import installed_packs
+from pmrun.runner.values import shown
 
 CONFIG_MODULE = "pmrun.conf"
 CONFIG_NAME = "config"
@@ -46,19 +47,32 @@ def register() -> None:
 
 
 def plain_config(config: DictConfig) -> dict[str, Any]:
-    """Return a composed configuration as plain values, without Hydra's own part; raises ConfigError for what is missing.
+    """Return a composed configuration as plain values, without Hydra's own; raises ConfigError for what is missing.
 
     `${oc.env:…}` stays as it is written: it may be a secret, and what is returned here is what gets saved. The
     assembly reads the variable when it builds the component.
     """
-    ours = OmegaConf.masked_copy(config, [key for key in config if key != "hydra"])
-    with one_line([]), _environment_unread():
-        missing = sorted(OmegaConf.missing_keys(ours))
-        if missing:
-            raise ConfigError(missing[0], None, "missing value")
-        whole = OmegaConf.to_container(ours, resolve=True)
+    ours = OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"])
+    try:
+        with _environment_unread():
+            missing = sorted(OmegaConf.missing_keys(ours))
+            whole = None if missing else OmegaConf.to_container(ours, resolve=True)
+    except COMPLAINTS as error:
+        raise _unresolved(error, ours) from None
+    if missing:
+        raise ConfigError(missing[0], None, "missing value")
     assert isinstance(whole, dict)
     return {str(key): value for key, value in whole.items()}
+
+
+def _unresolved(error: BaseException, config: DictConfig) -> PmrunError:
+    """Show a reference that leads nowhere as it is written."""
+    key = str(getattr(error, "full_key", "") or "")
+    value: Any = OmegaConf.to_container(config, resolve=False)
+    for part in key.split("."):
+        value = value.get(part) if isinstance(value, dict) else None
+    said = str(error).splitlines()[0]
+    return ConfigError(key, shown(value), said) if key else ConfigError(said)
 
 
 @contextmanager
@@ -184,7 +198,8 @@ def _typed(overrides: list[str], key: str) -> str | None:
 
 
 def _not_chosen(text: str, overrides: list[str]) -> ConfigError | None:
-    found = re.search(r"Could not override '([^'@]+@[^']+)'\.(?:\s+Did you mean to override (?:one of )?([^?]+)\?)?", text)
+    instead = r"(?:\s+Did you mean to override (?:one of )?([^?]+)\?)?"
+    found = re.search(r"Could not override '([^'@]+@[^']+)'\." + instead, text)
     if not found:
         return None
     key = found.group(1)
@@ -229,6 +244,8 @@ def _nothing_to_drop(text: str, overrides: list[str]) -> ConfigError | None:
     except COMPLAINTS:
         there = None
     names = [str(name) for name in there] if isinstance(there, DictConfig) else []
+    if key.rpartition(".")[2] in names:
+        return ConfigError(f"~{key}", None, "is null already; there is nothing to drop")
     above = f"{key.rpartition('.')[0]} has" if "." in key else "there is"
     return ConfigError(f"~{key}", None, f"nothing there to drop; {above}: {', '.join(sorted(names)) or 'nothing'}")
 
@@ -246,4 +263,5 @@ def _chosen_twice(text: str, overrides: list[str]) -> ConfigError | None:
     if not found:
         return None
     added = next((each for each in overrides if each.startswith("+") and not each.startswith("++")), found.group(1))
-    return ConfigError(added, None, f"chooses {found.group(1)} a second time; to replace what is chosen leave out the +")
+    reason = f"chooses {found.group(1)} a second time; to replace what is chosen leave out the +"
+    return ConfigError(added, None, reason)

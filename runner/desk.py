@@ -132,6 +132,7 @@ class Desk:
         self._now = _NO_TIME
         self._origin: Micros | None = None
         self._dirty: dict[MarketNo, None] = {}
+        self._due = False  # a moment at which quotes are decided has come
         self._waits: dict[MarketNo, Micros] = {}  # when a resting order may make way
         self._for_room: set[MarketNo] = set()  # where an order waits for another one to leave
         self._for_answer: set[MarketNo] = set()  # where an order cannot be moved before it is answered
@@ -166,7 +167,12 @@ class Desk:
             self._now = fact.at
         if self._origin is None:
             self._origin = self._now  # decision times count from here
+        if self._wakes and type(fact) is not TimerDue and min(self._wakes.values()) <= self._now:
+            # Something else happens at the moment a component waited for: its time has come all the same.
+            self.hooks.observe(TimerDue(self._now), None, None)
         self._learn[type(fact)](fact)
+        if self._due:
+            self._decide_due()
         return out
 
     @property
@@ -174,7 +180,7 @@ class Desk:
         """When the desk wants a TimerDue if nothing else happens before."""
         wakes = [*self._waits.values(), *self._wakes.values()]
         if self._dirty:
-            wakes.append(self._next_decision())
+            wakes.append(self.decision_after(self._now))
         return min(wakes, default=None)
 
     def decision_after(self, at: Micros) -> Micros:
@@ -202,8 +208,8 @@ class Desk:
 
     def _together(self, fact: Together) -> None:
         learn = self._learn
-        for each in fact.facts:
-            learn[type(each)](each)
+        for one in fact.facts:
+            learn[type(one)](one)
 
     def _listed(self, fact: Listed) -> None:
         objection = self.hooks.reject_market(fact.terms, fact.at)
@@ -226,9 +232,8 @@ class Desk:
             state.mark = fact.book.mark_half
         state.book = self._without_us(state)
         self.hooks.observe(fact, fact.market, None)
-        for each in (state,) if self.settings.gated else self.markets.values():
-            self._dirty.pop(each.no, None)
-            self._decide(each)
+        self._dirty[fact.market] = None
+        self._due = True
 
     def _without_us(self, state: MarketState) -> Book | None:
         if not self.settings.book_holds_us or state.observed is None:
@@ -264,6 +269,7 @@ class Desk:
 
     def _funds_seen(self, fact: FundsSeen) -> None:
         self.account.funds.total = fact.total
+        self._release_funds()
         self.hooks.observe(fact, None, None)
 
     def _order_news(self, fact: OrderNews) -> None:
@@ -358,15 +364,15 @@ class Desk:
         self.hooks.observe(fact, fill.market, order)
         if fact.status in (Settlement.CONFIRMED, Settlement.FAILED):
             self._touch(self.markets[fill.market])
+            self._release_funds()
 
     def _timer_due(self, fact: TimerDue) -> None:
         self.hooks.observe(fact, None, None)
         later = self._now + 1
-        for state in self.markets.values():
-            late = min(self._waits.get(state.no, later), self._wakes.get(state.no, later)) <= self._now
-            if late or state.no in self._dirty or not self.settings.gated:
-                self._dirty.pop(state.no, None)
-                self._decide(state)
+        for no in self.markets:
+            if min(self._waits.get(no, later), self._wakes.get(no, later)) <= self._now:
+                self._dirty[no] = None
+        self._due = True
 
     def _feed_lost(self, fact: FeedLost) -> None:
         self.hooks.observe(fact, None, None)
@@ -388,14 +394,17 @@ class Desk:
         """Something other than the book changed: decide now, or at the next decision time."""
         if self.settings.book_holds_us:
             state.book = self._without_us(state)
-        if self.settings.pace.every and not now:
-            self._dirty[state.no] = None
-        else:
-            self._decide(state)
+        self._dirty[state.no] = None
+        if now or not self.settings.pace.every:
+            self._due = True
 
-    def _next_decision(self) -> Micros:
-        at = self.decision_after(self._now)
-        return at if at > self._now else self.decision_after(Micros(self._now + 1))
+    def _decide_due(self) -> None:
+        """Decide every market that changed, in order of listing, once all that is told at this moment is learned."""
+        self._due = False
+        due = sorted(self._dirty) if self.settings.gated else list(self.markets)
+        self._dirty.clear()
+        for no in due:
+            self._decide(self.markets[no])
 
     def _decide(self, state: MarketState) -> None:
         """Bring what rests in line with what ought to rest."""
@@ -671,9 +680,9 @@ class Desk:
                 self.orders[no] = state.orders[no] = replace(order, cancel_sent=True)
 
     def _halt(self, state: MarketState | None, code: str, order: OrderNo) -> None:
-        for each in self.markets.values() if state is None else (state,):
-            each.halted = True
-            self._pull(each, code)
+        for market in self.markets.values() if state is None else (state,):
+            market.halted = True
+            self._pull(market, code)
         self._out.append(Halt(self._now, None if state is None else state.no, Reason(code, "desk", {"order": order})))
 
     def _refuse(

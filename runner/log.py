@@ -39,7 +39,7 @@ class Level(StrEnum):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Log:
-    """Levels of the console and of the files under `logs/`, one a module: main, orders, markets, exchange, risk, strategy.
+    """Levels of the console and of the files under `logs/`, one a module (see MODULES).
 
     On a virtual clock single orders and fills are DEBUG: hours pass in a second, and the journal has them all.
     """
@@ -160,7 +160,8 @@ class LogObserver:
                     why=intent.reason.code,
                 )
             case Halt():
-                self._say["risk"].error("halted: {why} {numbers}", why=intent.reason.code, numbers=intent.reason.numbers)
+                why, numbers = intent.reason.code, intent.reason.numbers
+                self._say["risk"].error("halted: {why} {numbers}", why=why, numbers=numbers)
             case Observed():
                 self._say["main"].warning(
                     "should not have been: {why} {numbers}", why=intent.reason.code, numbers=intent.reason.numbers

@@ -5,6 +5,7 @@ import json
 import platform
 import subprocess
 import sys
+from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -46,8 +47,13 @@ def _version(name: str) -> str | None:
         return None
 
 
-def manifest(config: dict[str, Any], overrides: list[str], info: FeedInfo) -> dict[str, Any]:
-    """Return what is needed to make the same run again, or to see why it would differ."""
+def manifest(
+    config: dict[str, Any], overrides: list[str], info: FeedInfo, order: Sequence[str] = ()
+) -> dict[str, Any]:
+    """Return what is needed to make the same run again, or to see why it would differ.
+
+    `order` is the order in which the components are asked.
+    """
     return {
         "pmrun": pmrun.__version__,
         "git_revision": git_revision(),
@@ -58,6 +64,7 @@ def manifest(config: dict[str, Any], overrides: list[str], info: FeedInfo) -> di
         "overrides": overrides,
         "command": [Path(sys.argv[0]).name, *overrides],
         "seed": config.get("seed", 0),
+        "order": list(order),
         "config_hash": config_hash(config),
         "feed": {
             "name": info.name,

@@ -68,15 +68,17 @@ def _broken(entry: EntryPoint, error: Exception) -> ConfigError:
 def _roots(value: str, configs: tuple[str, ...]) -> tuple[str, ...]:
     modules = {value.partition(":")[0], *configs}
     own = {name for name in modules if name.startswith("pmrun.")}
-    return tuple(sorted({name.split(".")[0] for name in modules - own} | ({"pmrun.plugins", "pmrun.runner.log"} if own else set())))
+    ours = {"pmrun.plugins", "pmrun.runner.log"} if own else set()
+    return tuple(sorted({name.split(".")[0] for name in modules - own} | ours))
 
 
 def component_class(target: str, key: str) -> Callable[..., Any]:
-    """Import the class that a `_target_` names; raises ConfigError unless it comes from an installed pack."""
+    """Import the class that a `_target_` names; raises ConfigError unless it is an installed pack's."""
     roots = {root for pack in installed_packs() for root in pack.roots}
     module, _, name = target.rpartition(".")
     if not any(module == root or module.startswith(root + ".") for root in roots):
-        raise ConfigError(f"{key}._target_", target or '""', f"not from an installed pack; packs: {', '.join(sorted(roots))}")
+        known = ", ".join(sorted(roots))
+        raise ConfigError(f"{key}._target_", target or '""', f"not from an installed pack; packs: {known}")
     try:
         found = getattr(importlib.import_module(module), name)
     except (ImportError, AttributeError, ValueError) as error:

@@ -65,7 +65,7 @@ def rows_of(summary: dict[str, Any]) -> list[tuple[str, str]]:
         ("strategy", f"{summary['strategy']} on {summary['exchange']} ({label})"),
         ("feed", f"{summary['feed']}: {summary['source']}"),
         ("market time", f"{summary['market_time']['from']} to {summary['market_time']['to']}"),
-        ("markets", f"{markets['selected']} of {markets['scanned']}" + (f"; dropped by {rejected}" if rejected else "")),
+        ("markets", f"{markets['selected']} of {markets['scanned']}{'; dropped by ' + rejected if rejected else ''}"),
         (
             "orders",
             f"{orders['placed']} placed, {orders['cancelled']} cancelled, {orders['rejected']} rejected; "

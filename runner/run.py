@@ -7,29 +7,32 @@ import shutil
 import signal
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from types import FrameType
+from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 import trio
-import yaml
+import yaml  # type: ignore[import-untyped]
 
 from pmrun.runner.assembly import Plan
 from pmrun.runner.desk import Desk
-from pmrun.runner.errors import PmrunError
+from pmrun.runner.errors import DataError, PmrunError
 from pmrun.runner.facts import Fact, each
 from pmrun.runner.intents import Intent
 from pmrun.runner.journal import JournalWriter, journal_hash
 from pmrun.runner.log import LogObserver
 from pmrun.runner.manifest import manifest
-from pmrun.runner.ports import FeedData, Observer
+from pmrun.runner.ports import Feed, FeedData, Observer
 from pmrun.runner.progress import Progress
 from pmrun.runner.simulate import Simulation
 from pmrun.runner.summary import Tally, iso, summarise
 
+T = TypeVar("T")
 ORDER_NAME = "pmrun"  # starts every client order id of a paper run: the same run has the same ids
 
 
@@ -85,10 +88,10 @@ def run_plan(plan: Plan, directory: Path, overrides: list[str], show: bool = Tru
         directory.mkdir(parents=True, exist_ok=True)
         return trio.run(_run, plan, directory, overrides, show, begun)
     except OSError as error:
-        where = f" ({error.filename})" if error.filename else ""
-        raise PmrunError(f"cannot write the run to {directory}: {error.strerror or error}{where}") from error
+        raise _unwritten(error, directory) from error
     except BaseExceptionGroup as group:
-        raise _single(group) from None
+        reason = _single(group)
+        raise (_unwritten(reason, directory) if isinstance(reason, OSError) else reason) from None
     finally:
         if fresh and not started:
             shutil.rmtree(directory, ignore_errors=True)
@@ -104,10 +107,13 @@ def _leaves(error: BaseException) -> Iterator[BaseException]:
     if isinstance(error, BaseExceptionGroup):
         for each in error.exceptions:
             yield from _leaves(each)
-    elif isinstance(error, OSError):
-        yield PmrunError(f"cannot write the run: {error.strerror or error} ({error.filename or 'no file named'})")
     else:
         yield error
+
+
+def _unwritten(error: OSError, directory: Path) -> PmrunError:
+    where = f" ({error.filename})" if error.filename and error.filename != str(directory) else ""
+    return PmrunError(f"cannot write the run to {directory}: {error.strerror or error}{where}")
 
 
 class _Stop:
@@ -115,14 +121,36 @@ class _Stop:
 
     def __init__(self) -> None:
         self.signal: int | None = None
+        self._before: trio.CancelScope | None = None
 
     async def watch(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
             task_status.started()
             async for number in signals:
-                if self.signal is not None:
-                    os._exit(128 + number)  # asked twice: at once
                 self.signal = number
+                if self._before is not None:
+                    self._before.cancel()
+                for each in (signal.SIGINT, signal.SIGTERM):
+                    signal.signal(each, _at_once)
+
+    async def unless(self, prepare: Callable[[], T]) -> T:
+        """Do what comes before the start in a thread; a signal ends the waiting for it."""
+        with trio.CancelScope() as self._before:
+            return await trio.to_thread.run_sync(prepare, abandon_on_cancel=True)
+        assert self.signal is not None, "only a signal cancels"
+        print("pmrun: stopped before anything started", file=sys.stderr)
+        raise SystemExit(128 + self.signal)
+
+    def begin(self) -> None:
+        """From here on a signal ends the run in order."""
+        self._before = None
+
+
+def _at_once(number: int, frame: FrameType | None) -> None:
+    """End at the second signal, whatever is going on; only the terminal gets its cursor back."""
+    if sys.stderr.isatty():
+        os.write(sys.stderr.fileno(), b"\x1b[?25h\n")
+    os._exit(128 + number)
 
 
 async def _run(plan: Plan, directory: Path, overrides: list[str], show: bool, begun: Any) -> Outcome:
@@ -131,16 +159,24 @@ async def _run(plan: Plan, directory: Path, overrides: list[str], show: bool, be
         await nursery.start(stop.watch)
         with Progress(show) as progress:
             progress.say("reading the feed")
-            data = await trio.to_thread.run_sync(plan.feed.open)
+            data = await stop.unless(partial(_open, plan.feed))
             progress.say("preparing the exchange")
             desk = plan.desk(ORDER_NAME)
-            exchange = await trio.to_thread.run_sync(
+            exchange = await stop.unless(
                 lambda: plan.executor.open(data, plan.fill, desk.hooks.depth, not plan.settings.gated)
             )
+            stop.begin()
             begun()
             outcome = await _simulate(plan, directory, overrides, data, desk, exchange, progress, stop)
         nursery.cancel_scope.cancel()
     return outcome
+
+
+def _open(feed: Feed) -> FeedData:
+    try:
+        return feed.open()
+    except OSError as error:
+        raise DataError(f"{error.filename or 'the feed'}: cannot be read: {error.strerror or error}") from None
 
 
 async def _simulate(
@@ -157,7 +193,7 @@ async def _simulate(
     at = datetime.now(UTC)
     _write_text(directory / "config.yaml", yaml.safe_dump(plan.config, sort_keys=False, allow_unicode=True))
     _write_text(directory / "overrides.yaml", yaml.safe_dump(overrides, allow_unicode=True))
-    _write_json(directory / "manifest.json", manifest(plan.config, overrides, data.info))
+    _write_json(directory / "manifest.json", manifest(plan.config, overrides, data.info, desk.hooks.order))
     tally = Tally()
     with ExitStack() as closing:
         closing.enter_context(_logging(plan.log, directory))
@@ -230,14 +266,13 @@ def _logging(log: Any, directory: Path) -> Iterator[None]:
 def _write_text(path: Path, text: str) -> None:
     """Write a file whole or not at all."""
     part = path.with_name(path.name + ".part")
-    part.write_text(text, encoding="utf-8")
-    part.replace(path)
+    try:
+        part.write_text(text, encoding="utf-8")
+        part.replace(path)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
 
 
 def _write_json(path: Path, value: Any) -> None:
     _write_text(path, json.dumps(value, indent=1, ensure_ascii=False) + "\n")
-
-
-def terminal() -> bool:
-    """Whether a person is watching."""
-    return sys.stderr.isatty()

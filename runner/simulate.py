@@ -61,16 +61,18 @@ class Simulation:
     def _moment(self, at: Micros) -> None:
         self._exchange.advance(at)
         due = self._exchange.next_due()
-        if due is not None and due <= at:
+        if due is not None and due < at:
             self._due(due)
             return
         self.now = at
+        facts = self._exchange.due(at)
         changed = self._exchange.changed_since()
         if changed is not None and self._desk.decision_after(changed) <= at:
-            self._tell_all(at, self._exchange.books(at))
+            facts.extend(self._exchange.books(at))
         wake = self._desk.wake
         if wake is not None and wake <= at:
-            self._tell(TimerDue(at))
+            facts.append(TimerDue(at))
+        self._tell_all(at, facts)
 
     def _due(self, at: Micros) -> None:
         self.now = max(self.now, at)

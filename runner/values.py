@@ -44,7 +44,7 @@ class Setting(typing.NamedTuple):
 
 def settings_of(component: Callable[..., Any]) -> dict[str, Setting]:
     """Return the settings a component's constructor takes, in order."""
-    hints = typing.get_type_hints(component if dataclasses.is_dataclass(component) else component.__init__)  # type: ignore[misc]
+    hints = typing.get_type_hints(component if dataclasses.is_dataclass(component) else component.__init__)
     return {
         name: Setting(name, hints.get(name, Any), parameter.default)
         for name, parameter in inspect.signature(component).parameters.items()

@@ -45,12 +45,12 @@ def compare(arguments: list[str]) -> int:
 
     result = comparing.compare(*given.runs)
     if given.json:
-        print(json.dumps(result.as_dict(), indent=1))
+        print(json.dumps(result.to_dict(), indent=1))
         return 0
     from rich.console import Console
 
     console = Console(width=None if sys.stdout.isatty() else 160)
-    console.print(comparing.render(result))
+    console.print(*comparing.render(result), sep="\n")
     return 0
 
 
@@ -98,8 +98,28 @@ def completion(arguments: list[str]) -> int:
     given = parser.parse_args(arguments)
     from pmrun.runner.hydra_app import run_hydra
 
-    return run_hydra(["-sc", f"install={given.shell}"])
+    code = run_hydra(["-sc", f"install={given.shell}"])
+    if given.shell == "bash":
+        print(_VERBS_IN_BASH.replace("VERBS", " ".join(VERBS)))
+    return code
 
+
+# Hydra completes groups, options and keys; the verbs, and the directories they take, are ours.
+_VERBS_IN_BASH = """
+_pmrun_completion()
+{
+    local said=($COMP_LINE) word=${COMP_WORDS[COMP_CWORD]}
+    if [[ " VERBS " == *" ${said[1]} "* && ( ${#said[@]} -gt 2 || $COMP_LINE == *" " ) ]]; then
+        COMPREPLY=($(compgen -d -- "$word"))
+        return
+    fi
+    hydra_bash_completion "$@"
+    if [[ $COMP_CWORD -eq 1 ]]; then
+        COMPREPLY+=($(compgen -W "VERBS" -- "$word"))
+    fi
+}
+complete -o nospace -o default -F _pmrun_completion pmrun
+"""
 
 VERBS: dict[str, Callable[[list[str]], int]] = {
     "replay": replay,

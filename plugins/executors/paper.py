@@ -355,24 +355,17 @@ class _Told:
         self._books = books
         self._prices_only = depth.look is not Look.LEVELS and depth.levels > 0 and not everything
         self._most = depth.levels
-        self._everything = everything
         shape = (markets, 2, max(1, depth.levels))
         self._last, self._price, self._size = (np.zeros(shape, np.int64) for _ in range(3))
         self._found = np.zeros(markets, np.int64)
         self._scratch = np.zeros(kernel.PRICES, np.int64), np.zeros(kernel.PRICES, np.int64)
-        self._books_told: dict[int, Book] = {}
 
     def changes(self) -> list[tuple[int, Book]]:
         if self._prices_only:
             return self._moved_prices()
-        told = []
-        for market in np.nonzero(self._books.dirty)[0].tolist():
-            self._books.dirty[market] = 0
-            book = self.book(market)
-            if self._everything or book != self._books_told.get(market):
-                self._books_told[market] = book
-                told.append((market, book))
-        return told
+        changed = np.nonzero(self._books.dirty)[0].tolist()
+        self._books.dirty[:] = 0
+        return [(market, self.book(market)) for market in changed]
 
     def book(self, market: int) -> Book:
         return Book(self._side(market, kernel.BID), self._side(market, kernel.ASK))

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 
 from pmrun.runner.facts import BookChanged, Fact
-from pmrun.runner.hooks import NO_BOOK, Objection, Wanted, hookimpl
+from pmrun.runner.hooks import WHOLE_BOOK, Objection, Wanted, hookimpl
 from pmrun.runner.market import MarketNo
 from pmrun.runner.units import Micros
 
@@ -16,7 +16,7 @@ class StaleBook:
     order: int | None = None
     _seen: dict[MarketNo, Micros] = field(default_factory=dict, init=False, repr=False)
 
-    depth = NO_BOOK
+    depth = WHOLE_BOOK  # any news of the book, were it the same, says that it is alive
     observes = (BookChanged,)
 
     def __post_init__(self) -> None:

@@ -5,7 +5,7 @@ from collections import deque
 from dataclasses import dataclass, field
 
 from pmrun.runner.facts import BookChanged, Fact, TimerDue
-from pmrun.runner.hooks import Depth, Look, Objection, Wanted, hookimpl
+from pmrun.runner.hooks import WHOLE_BOOK, Objection, Wanted, hookimpl
 from pmrun.runner.market import MarketNo, Outcome
 from pmrun.runner.units import ONE, Micros, Side
 
@@ -41,7 +41,7 @@ class Volatility:
     order: int | None = None
     _markets: dict[MarketNo, _Samples] = field(default_factory=dict, init=False, repr=False)
 
-    depth = Depth(Look.PRICES, 1)
+    depth = WHOLE_BOOK  # the mid needs the touch only, but a gap is one in any news of the book
     observes = (BookChanged, TimerDue)
 
     def __post_init__(self) -> None:
@@ -83,11 +83,9 @@ class Volatility:
 
     @hookimpl
     def next_wake(self, market_no: MarketNo) -> Micros | None:
-        """Wake for the market's next sample, as long as it has a book to sample."""
+        """Wake for the market's next sample, or when its last book is too old to sample."""
         samples = self._markets.get(market_no)
-        if samples is None or samples.next_at > samples.seen_at + self.max_gap:
-            return None
-        return samples.next_at
+        return None if samples is None else min(samples.next_at, Micros(samples.seen_at + self.max_gap + 1))
 
     @hookimpl
     def object_to_order(
