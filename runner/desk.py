@@ -83,6 +83,7 @@ class MarketState:
         "orders",
         "refused",
         "rejected",
+        "settled_yes",
         "status",
         "terms",
     )
@@ -95,12 +96,14 @@ class MarketState:
         self.grid = Grid(terms.tick)
         self.status = MarketStatus.TRADING
         self.halted = False
+        self.settled_yes: Price | None = None  # what YES paid, once it has
         self.observed: Book | None = None
         self.mark: HalfPrice | None = None  # what holdings are valued at; outlives a lost feed
         self.book: Book | None = None  # the observed book minus our own resting orders (O12)
         self.orders: dict[OrderNo, Order] = {}  # in play
-        self.refused: dict[tuple[Outcome, Side], tuple[str, ...]] = {}
-        self.rejected: dict[tuple[Outcome, Side], Micros] = {}  # when the exchange last said no
+        # By side of the YES book: a quote may rest as either token.
+        self.refused: dict[Side, tuple[str, ...]] = {}
+        self.rejected: dict[Side, Micros] = {}  # when the exchange last said no
 
     def blocked(self) -> str | None:
         """Return the code of what keeps the market from being quoted at all."""
@@ -212,6 +215,8 @@ class Desk:
             learn[type(one)](one)
 
     def _listed(self, fact: Listed) -> None:
+        if fact.market in self.markets or fact.market in self.dropped:
+            return  # told twice
         objection = self.hooks.reject_market(fact.terms, fact.at)
         limit = self.settings.max_markets
         if objection is None and limit and len(self.markets) >= limit:
@@ -262,6 +267,7 @@ class Desk:
             return
         state.status = fact.status
         if fact.status is MarketStatus.RESOLVED and fact.settled_yes is not None:
+            state.settled_yes = fact.settled_yes
             self.account.redeem(fact.market, fact.settled_yes)
             self._release_funds()
         self.hooks.observe(fact, fact.market, None)
@@ -283,7 +289,7 @@ class Desk:
             )
         assert type(after) is Order
         if after.state is State.REJECTED and order.state is not State.REJECTED:
-            self.markets[order.market].rejected[order.outcome, order.side] = self._now
+            self.markets[order.market].rejected[order.book_side] = self._now
         self._update(order, after)
         self.hooks.observe(fact, order.market, after)
         if order.state is not after.state:
@@ -298,7 +304,7 @@ class Desk:
         no = after.market
         if after.in_play:
             if no in self._for_answer or self.settings.book_holds_us:
-                self._touch(self.markets[no])
+                self._touch(self.markets[no], now=self._stopped is not None)
             return
         if no in self._for_room:
             self._touch(self.markets[no], now=True)
@@ -346,12 +352,18 @@ class Desk:
                 at=self._now,
             )
         )
+        settled_yes = self.markets[order.market].settled_yes
+        if settled_yes is not None:  # matched before the end, told after it
+            self.account.redeem(order.market, settled_yes)
         self.hooks.observe(fact, order.market, after)
         self._touch(self.markets[order.market])
         if self._for_funds:
             self._release_funds()
 
     def _settled(self, fact: Settled) -> None:
+        if (fact.trade, fact.order) not in self.account.fills and fact.order in self.orders:
+            self.account.settle_when_filled(fact.trade, fact.order, fact.status)
+            return
         moved = self.account.settle(fact.trade, fact.order, fact.status)
         if moved is None:
             self._observe_oddity(
@@ -414,6 +426,8 @@ class Desk:
         self._for_room.discard(no)
         self._for_answer.discard(no)
         if self._stopped is not None:
+            for order in self._replaceable(state):
+                self._cancel(order, Reason(self._stopped, "desk"))
             return
         wake = self.hooks.next_wake(no, self._now)
         if wake is not None:
@@ -505,8 +519,13 @@ class Desk:
             committed += order.exposed
         if kept and self.hooks.checks:
             committed = self._judge_kept(state, kept, committed)
+        fit: list[Wanted] = []
         for want in missing:
-            committed += self._place_if_fit(state, want, committed)
+            if self._fits(state, want, committed, fit):
+                fit.append(want)
+                committed += want.notional if want.side is BUY else 0
+        for want in fit:  # only now: a component that raised has kept all of them back
+            self._place(state, want)
 
     def _judge_kept(self, state: MarketState, kept: list[Order], committed: int) -> int:
         """Pull what must not rest any more; return what is committed without it."""
@@ -516,22 +535,23 @@ class Desk:
             if reasons:
                 if self._cancel(order, reasons[0]):
                     committed -= mine
+                    self._for_room.add(state.no)  # another order may have waited for this one to rest long enough
                 self._refuse(state, order.outcome, order.side, order.price, order.remaining, reasons)
         return committed
 
-    def _place_if_fit(self, state: MarketState, want: Wanted, committed: int) -> int:
-        """Place an order unless something speaks against it; return what it commits."""
+    def _fits(self, state: MarketState, want: Wanted, committed: int, beside: list[Wanted]) -> bool:
+        """Whether nothing speaks against an order, placed together with others; otherwise refuse it, or let it wait."""
         if state.rejected and self._retries_later(state, want):
-            return 0
+            return False
         reasons = self._objections(state, want, committed, resting=False)
         if reasons:
             self._refuse(state, want.outcome, want.side, want.price, want.size, reasons)
-        elif self._fits_beside_leaving(state, want, committed):
-            self._place(state, want)
-            return want.notional if want.side is BUY else 0
-        elif any(order.cancel_sent for order in state.orders.values()):
+            return False
+        if self._fits_beside(state, want, committed, beside):
+            return True
+        if any(order.cancel_sent for order in state.orders.values()):
             self._for_room.add(state.no)
-        return 0
+        return False
 
     def _keep_or_move(
         self, state: MarketState, order: Order, want: Wanted, kept: list[Order], missing: list[Wanted]
@@ -551,7 +571,7 @@ class Desk:
 
     def _retries_later(self, state: MarketState, want: Wanted) -> bool:
         """Whether the exchange rejected such an order a moment ago; the same again would be rejected too."""
-        again = Micros(state.rejected.get((want.outcome, want.side), _NO_TIME) + self.settings.retry_after)
+        again = Micros(state.rejected.get(_slot(want.outcome, want.side), _NO_TIME) + self.settings.retry_after)
         if again <= self._now:
             return False
         self._waits[state.no] = min(again, self._waits.get(state.no, again))
@@ -575,23 +595,26 @@ class Desk:
                 found.append(Reason(objection.code, check.name, objection.numbers))
         return tuple(found)
 
-    def _fits_beside_leaving(self, state: MarketState, want: Wanted, committed: int) -> bool:
-        """Whether an order may be placed while others are still leaving: limits, funds, shares, own orders (O11).
+    def _fits_beside(self, state: MarketState, want: Wanted, committed: int, beside: list[Wanted]) -> bool:
+        """Whether an order fits what is in play, with others still leaving: limits, funds, shares, own orders (O11).
 
         False waits for the cancels in flight; a limit that they cannot cure is a refusal.
         """
-        if not state.orders and want.side is BUY and self._affordable(want):
+        available = self.account.funds.available
+        for other in beside:
+            if other.side is BUY:
+                available = Cash(available - cash_paid(other.price, other.size))
+        short = cash_paid(want.price, want.size) - available if want.side is BUY else 0
+        if not state.orders and not beside and want.side is BUY and short <= 0:
             return True  # the usual case
-        reason = self._meets_own_order(state, want) if state.orders else None
+        reason = self._meets_own_order(state, want, beside)
         leaving = [order for order in state.orders.values() if order.cancel_sent]
-        if reason is None and want.side is BUY:
-            short = cash_paid(want.price, want.size) - self.account.funds.available
-            if short > 0:
-                reason = Reason("funds", "desk", {"short": short})
-                self._for_funds.add(state.no)
-                if short <= sum(order.locked for order in leaving):
-                    return False
-        elif reason is None and state.inventory.of(want.outcome).sellable < want.size:
+        if reason is None and short > 0:
+            reason = Reason("funds", "desk", {"short": short})
+            self._for_funds.add(state.no)
+            if short <= sum(order.locked for order in leaving):
+                return False
+        elif reason is None and want.side is not BUY and self._promised(state, want, beside):
             return False  # the shares are promised to an order that is leaving
         if reason is not None:
             if reason.by != "leaving":
@@ -603,18 +626,22 @@ class Desk:
         together = committed + sum(order.exposed for order in leaving)
         return not self._objections(state, want, together, resting=False, checks=sums)
 
-    def _affordable(self, want: Wanted) -> bool:
-        return cash_paid(want.price, want.size) <= self.account.funds.available
+    def _promised(self, state: MarketState, want: Wanted, beside: list[Wanted]) -> bool:
+        free = int(state.inventory.of(want.outcome).sellable)
+        free -= sum(other.size for other in beside if other.side is not BUY and other.outcome is want.outcome)
+        return free < want.size
 
-    def _meets_own_order(self, state: MarketState, want: Wanted) -> Reason | None:
+    def _meets_own_order(self, state: MarketState, want: Wanted, beside: list[Wanted]) -> Reason | None:
         """Say which of our own orders it could match, directly or through the complement (O11)."""
         buys = (want.side is BUY) == (want.outcome is YES)
         price = want.price if want.outcome is YES else ONE - want.price
-        for order in state.orders.values():
+        for order in (*state.orders.values(), *beside):
             if ((order.side is BUY) == (order.outcome is YES)) == buys:
                 continue
             other = order.price if order.outcome is YES else ONE - order.price
             if price >= other if buys else price <= other:
+                if isinstance(order, Wanted):
+                    return Reason("self_match", "desk", {"price": order.price})
                 return Reason("self_match", "leaving" if order.cancel_sent else "desk", {"order": order.no})
         return None
 
@@ -639,7 +666,7 @@ class Desk:
         self.orders[no] = state.orders[no] = order
         self.account.reserve(None, order)
         if state.refused:
-            state.refused.pop((want.outcome, want.side), None)
+            state.refused.pop(_slot(want.outcome, want.side), None)
         self._out.append(
             Place(
                 self._now,
@@ -674,10 +701,14 @@ class Desk:
             self._refuse(state, outcome, Side.BUY, None, None, (Reason(code, "desk"),))
 
     def _pull_all(self, code: str) -> None:
+        """Ask for everything to be cancelled; what is not answered yet may arrive later, and is cancelled then."""
         self._out.append(CancelAll(self._now, Reason(code, "desk")))
         for state in self.markets.values():
             for no, order in list(state.orders.items()):
-                self.orders[no] = state.orders[no] = replace(order, cancel_sent=True)
+                if order.state is PENDING_SUBMIT:
+                    self._for_answer.add(state.no)
+                else:
+                    self.orders[no] = state.orders[no] = replace(order, cancel_sent=True)
 
     def _halt(self, state: MarketState | None, code: str, order: OrderNo) -> None:
         for market in self.markets.values() if state is None else (state,):
@@ -696,9 +727,10 @@ class Desk:
     ) -> None:
         """Say why not, once for each change of mind: the codes are compared, the numbers are not."""
         codes = tuple(f"{reason.by}.{reason.code}" for reason in reasons)
-        if state.refused.get((outcome, side)) == codes:
+        slot = _slot(outcome, side)
+        if state.refused.get(slot) == codes:
             return
-        state.refused[outcome, side] = codes
+        state.refused[slot] = codes
         self._out.append(Refuse(self._now, state.no, outcome, side, price, size, Purpose.QUOTE, reasons))
 
     def _observe_oddity(self, code: str, numbers: dict[str, int | float | str]) -> None:
@@ -719,6 +751,11 @@ class Desk:
             ended.append((self._now, no))
             while ended[0][0] < self._now - self.settings.remember:
                 del self.orders[ended.popleft()[1]]
+
+
+def _slot(outcome: Outcome, side: Side) -> Side:
+    """Return the side of the YES book that an order is on."""
+    return side if outcome is YES else side.opposite
 
 
 def _as_wanted(order: Order) -> Wanted:

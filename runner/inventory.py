@@ -92,7 +92,7 @@ class Funds:
 class Inventory:
     """The two holdings of one market, and its exposure."""
 
-    __slots__ = ("_no", "_yes", "bids", "filled")
+    __slots__ = ("_no", "_yes", "bids", "filled", "settled_yes")
 
     def __init__(self) -> None:
         """Hold nothing, with nothing resting."""
@@ -100,6 +100,7 @@ class Inventory:
         self._no = Holding()
         self.bids = 0  # notional of the bids in play, in flight included
         self.filled = 0  # notional of what is held and not paired
+        self.settled_yes: Price | None = None  # what YES paid, once the market is resolved
 
     def of(self, outcome: Outcome) -> Holding:
         """Return the holding of one token."""
@@ -150,13 +151,14 @@ class Account:
     Law: cash + cost of holdings − realised = what was there at the start; holdings = sum of fills not failed.
     """
 
-    __slots__ = ("_cost_sold", "_markets", "exposure", "exposure_max", "fees", "fills", "funds", "realised", "rebates")
+    __slots__ = ("_cost_sold", "_early", "_markets", "exposure", "exposure_max", "fees", "fills", "funds", "realised", "rebates")
 
     def __init__(self) -> None:
         """Start with nothing."""
         self.funds = Funds()
         self._markets: dict[MarketNo, Inventory] = {}
         self.fills: dict[tuple[TradeId, OrderNo], Fill] = {}
+        self._early: dict[tuple[TradeId, OrderNo], Settlement] = {}
         self._cost_sold: dict[tuple[TradeId, OrderNo], int] = {}  # what the shares of a sale had cost
         self.realised = 0
         self.fees = 0
@@ -196,6 +198,9 @@ class Account:
         self._move(fill)
         self.fees += fill.fee
         self.rebates += fill.rebate
+        early = self._early.pop((fill.trade, fill.order), None)
+        if early is not None:
+            self.settle(fill.trade, fill.order, early)
 
     def _expose(self, change: int) -> None:
         self.exposure += change
@@ -219,6 +224,12 @@ class Account:
         self.realised += fill.money - left
         self._cost_sold[fill.trade, fill.order] = left
 
+    def settle_when_filled(self, trade: TradeId, order: OrderNo, status: Settlement) -> None:
+        """Keep settlement news that overtook its fill until the fill comes."""
+        known = self._early.get((trade, order))
+        if known is None or settles(known, status):
+            self._early[trade, order] = status
+
     def settle(self, trade: TradeId, order: OrderNo, status: Settlement) -> bool | None:
         """Apply settlement news; True when it changed something, None when it cannot be (unknown fill, contradiction).
 
@@ -229,25 +240,32 @@ class Account:
         if fill is None or not moves:
             return moves
         self.fills[trade, order] = msgspec.structs.replace(fill, status=status)
-        holding = self.inventory(fill.market).of(fill.outcome)
-        if status is Settlement.CONFIRMED and fill.side is Side.BUY:
+        inventory = self.inventory(fill.market)
+        holding = inventory.of(fill.outcome)
+        if status is Settlement.CONFIRMED and fill.side is Side.BUY and inventory.settled_yes is None:
             holding.pending -= fill.size
             holding.confirmed += fill.size
         elif status is Settlement.FAILED:
             self._reverse(fill, holding)
-            self._expose(self.inventory(fill.market).refresh())
+            if inventory.settled_yes is not None:
+                self._pay(holding, _payout(fill.outcome, inventory.settled_yes))
+            self._expose(inventory.refresh())
         return True
 
     def redeem(self, market: MarketNo, settled_yes: Price) -> None:
         """Turn what is held of a resolved market into cash: each YES pays `settled_yes`, each NO the rest of a dollar."""
         inventory = self.inventory(market)
-        for outcome, price in ((Outcome.YES, settled_yes), (Outcome.NO, Price(ONE - settled_yes))):
-            holding = inventory.of(outcome)
-            paid = holding.held * price // NOTIONAL_PER_CASH
-            self.funds.total += paid
-            self.realised += paid - holding.cost
-            holding.confirmed = holding.pending = holding.cost = 0
+        inventory.settled_yes = settled_yes
+        for outcome in Outcome:
+            self._pay(inventory.of(outcome), _payout(outcome, settled_yes))
         self._expose(inventory.refresh())
+
+    def _pay(self, holding: Holding, price: Price) -> None:
+        """Turn a holding into cash; one that a failed fill left short pays back."""
+        paid = holding.held * price // NOTIONAL_PER_CASH
+        self.funds.total += paid
+        self.realised += paid - holding.cost
+        holding.confirmed = holding.pending = holding.cost = 0
 
     def _reverse(self, fill: Fill, holding: Holding) -> None:
         self.funds.total -= fill.money
@@ -259,8 +277,13 @@ class Account:
             holding.cost += left
             self.realised -= fill.money - left
             return
-        left = holding.cost * fill.size // holding.held if holding.held else 0
+        # It takes back its own cost; where part of the holding was sold since, the rest is made up by what was realised.
+        own = -fill.money
+        left = own if holding.held > fill.size or holding.cost == own else holding.cost
         holding.pending -= fill.size
         holding.cost -= left
-        self.realised += -fill.money - left
+        self.realised += own - left
 
+
+def _payout(outcome: Outcome, settled_yes: Price) -> Price:
+    return settled_yes if outcome is Outcome.YES else Price(ONE - settled_yes)

@@ -133,6 +133,10 @@ def job_of_sweep(config: DictConfig, about: Any, directory: Path, overrides: lis
         return math.nan
     try:
         outcome = run_plan(plan(plain_config(config)), directory, overrides, show=not worker)
+    except SystemExit:
+        if not worker:
+            raise
+        return math.nan  # stopped before it started; to leave would look like a crash to the launcher
     except Exception as error:
         _say_failure(error, about.job.num, overrides, directory)
         if "BasicSweeper" not in str(about.sweeper.get("_target_")):

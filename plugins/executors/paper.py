@@ -134,6 +134,7 @@ class PaperExchange:
         self._settlements: deque[Fact] = deque()
         self._notes: deque[Fact] = deque(data.notes)
         self._trades = count(1)
+        self._matched: dict[tuple[OrderNo, Price], Size] = {}
         self._changed_since: Micros | None = None
         self._told = _Told(self._books, depth, everything)
 
@@ -326,12 +327,19 @@ class PaperExchange:
 
     def _report_fill(self, place: Place, price: Price, size: Size, at: Micros, maker: bool) -> None:
         trade = TradeId(f"paper-{next(self._trades)}")
-        cash = cash_paid(price, size) if place.side is BUY else cash_received(price, size)
+        cash = self._cash(place, price, size)
         fee = Cash(0) if maker else self._data.markets[place.market].fees.taker_fee(price, size)
         told = Micros(at + self._settings.answer_latency)
         self._answers.append(Filled(told, place.order, trade, price, size, cash, fee, maker))
         settled = Micros(told + self._settings.settlement_delay)
         self._settlements.append(Settled(settled, place.order, trade, Settlement.CONFIRMED))
+
+    def _cash(self, place: Place, price: Price, size: Size) -> Cash:
+        """Return what a part of an order moves: all parts at one price together are rounded once."""
+        rounded = cash_paid if place.side is BUY else cash_received
+        before = self._matched.get((place.order, price), Size(0))
+        after = self._matched[place.order, price] = Size(before + size)
+        return Cash(rounded(price, after) - rounded(price, before))
 
     def _happen(self, note: Fact) -> None:
         match note:

@@ -37,7 +37,8 @@ class AfterFill:
         """Wake when the market's next wait is over."""
         if not self.enabled or not self.wait:
             return None
-        ends = (Micros(self._filled.get((market_no, outcome), at) + self.wait) for outcome in Outcome)
+        filled = (self._filled.get((market_no, outcome)) for outcome in Outcome)
+        ends = (Micros(when + self.wait) for when in filled if when is not None)
         return min((end for end in ends if end > at), default=None)
 
     @hookimpl
