@@ -205,7 +205,7 @@ async def _simulate(
         recording = _Recording(observers)
         closing.callback(recording.close)
         simulation = Simulation(desk, exchange, [recording], "the feed ended")
-        closing.enter_context(_rare_collections())
+        closing.enter_context(rare_collections())
         for now in simulation.run():
             progress.update(now - data.info.first_at, data.info.last_at - data.info.first_at, tally)
             await trio.lowlevel.checkpoint()
@@ -241,7 +241,7 @@ async def _simulate(
 
 
 @contextmanager
-def _rare_collections() -> Iterator[None]:
+def rare_collections() -> Iterator[None]:
     """Look for garbage cycles rarely: a run makes millions of records and no cycles, and looking costs a sixth of it."""
     usual = gc.get_threshold()
     gc.collect()

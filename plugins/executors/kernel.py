@@ -448,3 +448,19 @@ def moved_prices(books: Any, most: int, last: Ints, price: Ints, size: Ints, out
             out[found] = m
             found += 1
     return found
+
+
+def warm_up() -> None:
+    """Compile, or load what was compiled before, so that a first run does not do it on its way."""
+    books, queues, fills = new_books(np.array([100], np.int64)), new_queues(1), new_fills()
+    column = np.zeros(0, np.int64)
+    small = np.zeros(0, np.int32)
+    byte = np.zeros(0, np.uint8)
+    rows = Rows(column, column, column, small, byte, byte, small, column)
+    advance(books, queues, rows, 0, 0, 0, np.zeros(RULES, np.int64), fills)
+    price, size = np.zeros(PRICES, np.int64), np.zeros(PRICES, np.int64)
+    levels(books, 0, BID, 0, price, size)
+    join(books, queues, 0, 0, BID, 5000, 1)
+    leave(queues, 0)
+    told = np.zeros((1, 2, 1), np.int64)
+    moved_prices(books, 1, told, told.copy(), told.copy(), np.zeros(1, np.int64))

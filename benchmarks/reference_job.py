@@ -1,0 +1,126 @@
+"""The reference job, as a pmrun composition, beside pm-hftbacktest, in one run.
+
+    python benchmarks/reference_job.py [--events 1000000] [--runs 3] [--bench ../shared/bench] [--peer PYTHON]
+
+The job: 20 tokens, a decision every 500 ms, a quote at the second level of each side, no latency, no fees. pmrun runs
+it as any strategy is run: composed from YAML (`strategy=reference_job`), through Desk.handle, with the journal on.
+`--bench` holds tape.py, which makes the tape, and peer_hft.py; `--peer` is the interpreter of a virtual environment
+with pm-hftbacktest (without it, pmrun is measured alone). Compare ratios, not absolutes: machines differ, and drift.
+"""
+
+import argparse
+import json
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+HERE = Path(__file__).resolve()
+EXPECTED = {1_000_000: (781, 651.00), 10_000_000: (8_168, -1_476.00)}
+
+
+def worker(tape: Path) -> None:
+    """Run the job once in this process and print one JSON line; compiling and loading are not counted."""
+    from pmrun.plugins.executors import kernel
+    from pmrun.runner.assembly import plan
+    from pmrun.runner.compose import compose_config
+    from pmrun.runner.journal import JournalWriter
+    from pmrun.runner.run import rare_collections
+    from pmrun.runner.simulate import Simulation
+    from pmrun.runner.summary import Tally
+
+    overrides = ["strategy=reference_job", "exchange=paper", f"feed.path={tape}"]
+    config = compose_config(overrides)
+    made = plan(config)
+    started = time.perf_counter()
+    data = made.feed.open()
+    loaded = time.perf_counter() - started
+    kernel.warm_up()
+    desk = made.desk("pmrun")
+    exchange = made.executor.open(data, made.fill, desk.hooks.depth, False)
+    tally = Tally()
+    with tempfile.TemporaryDirectory() as folder, rare_collections():
+        journal = JournalWriter(Path(folder), config)
+        wall, cpu = time.perf_counter(), time.process_time()
+        for _ in Simulation(desk, exchange, [tally, journal], "the feed ended").run():
+            pass
+        journal.close()
+        wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
+    result = {
+        "events": data.info.frames,
+        "load_s": loaded,
+        "run_s": wall,
+        "cpu_s": cpu,
+        "fills": tally.fills,
+        "pnl": round((desk.equity() - tally.funds) / 1_000_000, 2),
+        "facts": tally.facts,
+        "orders": tally.placed,
+        "peak_rss_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+    }
+    print("RESULT " + json.dumps(result))
+
+
+def result_of(command: list[str], cwd: Path | None = None) -> dict:
+    """Run a command that prints a RESULT line; its output is shown when it fails."""
+    done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False)
+    for line in done.stdout.splitlines():
+        if line.startswith("RESULT "):
+            return json.loads(line.removeprefix("RESULT "))
+    raise SystemExit(f"{' '.join(command)} failed:\n{done.stdout}{done.stderr}")
+
+
+def make_tape(bench: Path, events: int, folder: Path) -> Path:
+    """Make the tape unless it is there."""
+    tape = folder / "tape" / f"tape_20x{events}.npz"
+    if not tape.is_file():
+        subprocess.run(
+            [sys.executable, str(bench / "tape.py"), "--events", str(events), "--no-jsonl", "--out", str(tape.parent)],
+            check=True,
+            stdout=subprocess.DEVNULL,
+        )
+    return tape
+
+
+def main() -> None:
+    """Measure both and print a table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--events", type=int, default=1_000_000)
+    parser.add_argument("--runs", type=int, default=3)
+    parser.add_argument("--bench", type=Path, default=HERE.parents[1].parent / "shared" / "bench")
+    parser.add_argument("--peer", help="interpreter of a virtual environment with pm-hftbacktest")
+    parser.add_argument("--folder", type=Path, default=Path(os.environ.get("PERF", tempfile.gettempdir() + "/pmrun-bench")))
+    parser.add_argument("--worker", type=Path, help=argparse.SUPPRESS)
+    given = parser.parse_args()
+    if given.worker:
+        worker(given.worker)
+        return
+    if not (given.bench / "tape.py").is_file():
+        raise SystemExit(f"{given.bench}: no tape.py there; name the folder of the reference job with --bench")
+    tape = make_tape(given.bench, given.events, given.folder)
+    ours = [result_of([sys.executable, str(HERE), "--worker", str(tape)]) for _ in range(given.runs)]
+    ours.sort(key=lambda each: each["run_s"])
+    rows = [("pmrun", ours[len(ours) // 2])]
+    if given.peer:
+        os.environ["PERF"] = str(given.folder)
+        os.environ["PYTHONDONTWRITEBYTECODE"] = "1"
+        arguments = ["--events", str(given.events), "--mode", "multi", "--runs", str(given.runs), "--poly"]
+        rows.append(("pm-hftbacktest", result_of([given.peer, "peer_hft.py", *arguments], cwd=given.bench)))
+    print(f"{'engine':<16}{'events/s':>12}{'run s':>9}{'peak MB':>9}{'fills':>8}{'pnl':>12}")
+    for name, row in rows:
+        rate = row["events"] / row["run_s"]
+        print(
+            f"{name:<16}{rate:>12,.0f}{row['run_s']:>9.2f}{row['peak_rss_mb']:>9.0f}{row['fills']:>8}{row['pnl']:>12,.2f}"
+        )
+    if len(rows) == 2:
+        ours_rate, peer_rate = (row["events"] / row["run_s"] for _, row in rows)
+        print(f"ratio pmrun / pm-hftbacktest: {ours_rate / peer_rate:.3f}")
+    expected = EXPECTED.get(given.events)
+    if expected and any((row["fills"], row["pnl"]) != expected for _, row in rows):
+        raise SystemExit(f"expected {expected[0]} fills and a pnl of {expected[1]}")
+
+
+if __name__ == "__main__":
+    main()
