@@ -143,6 +143,8 @@ class Desk:
         self._wakes: dict[MarketNo, Micros] = {}  # when a component may change its mind
         self._stopped: str | None = None
         self._out: list[Intent] = []
+        self._hears_news = hooks.observed(OrderNews)
+        self._hears_books = hooks.observed(BookChanged)
         self._learn: dict[type[Any], Callable[[Any], None]] = {
             Listed: self._listed,
             BookChanged: self._book_changed,
@@ -235,8 +237,9 @@ class Desk:
         state.observed = fact.book
         if fact.book.bids or fact.book.asks:
             state.mark = fact.book.mark_half
-        state.book = self._without_us(state)
-        self.hooks.observe(fact, fact.market, None)
+        state.book = self._without_us(state) if self.settings.book_holds_us else fact.book
+        if self._hears_books:
+            self.hooks.observe(fact, fact.market, None)
         self._dirty[fact.market] = None
         self._due = True
 
@@ -291,7 +294,8 @@ class Desk:
         if after.state is State.REJECTED and order.state is not State.REJECTED:
             self.markets[order.market].rejected[order.book_side] = self._now
         self._update(order, after)
-        self.hooks.observe(fact, order.market, after)
+        if self._hears_news:
+            self.hooks.observe(fact, order.market, after)
         if order.state is not after.state:
             self._moved_on(order, after)
         return None
@@ -421,17 +425,18 @@ class Desk:
     def _decide(self, state: MarketState) -> None:
         """Bring what rests in line with what ought to rest."""
         no = state.no
-        self._waits.pop(no, None)
-        self._wakes.pop(no, None)
-        self._for_room.discard(no)
-        self._for_answer.discard(no)
+        if self._waits:
+            self._waits.pop(no, None)
+        if self._for_room:
+            self._for_room.discard(no)
+        if self._for_answer:
+            self._for_answer.discard(no)
         if self._stopped is not None:
             for order in self._replaceable(state):
                 self._cancel(order, Reason(self._stopped, "desk"))
             return
-        wake = self.hooks.next_wake(no, self._now)
-        if wake is not None:
-            self._wakes[no] = wake
+        if self.hooks.waits:
+            self._set_wake(no)
         code = state.blocked()
         if code is not None:
             self._pull(state, code)
@@ -442,6 +447,13 @@ class Desk:
         except Exception as error:  # fail closed: a component that raises stops the quoting of this market
             self._observe_oddity("component_failed", {"market": no, "error": f"{type(error).__name__}: {error}"})
             self._pull(state, "component_failed")
+
+    def _set_wake(self, no: MarketNo) -> None:
+        wake = self.hooks.next_wake(no, self._now)
+        if wake is None:
+            self._wakes.pop(no, None)
+        else:
+            self._wakes[no] = wake
 
     def _replaceable(self, state: MarketState) -> list[Order]:
         return [order for order in state.orders.values() if not order.cancel_sent]
@@ -543,10 +555,11 @@ class Desk:
         """Whether nothing speaks against an order, placed together with others; otherwise refuse it, or let it wait."""
         if state.rejected and self._retries_later(state, want):
             return False
-        reasons = self._objections(state, want, committed, resting=False)
-        if reasons:
-            self._refuse(state, want.outcome, want.side, want.price, want.size, reasons)
-            return False
+        if self.hooks.checks:
+            reasons = self._objections(state, want, committed, resting=False)
+            if reasons:
+                self._refuse(state, want.outcome, want.side, want.price, want.size, reasons)
+                return False
         if self._fits_beside(state, want, committed, beside):
             return True
         if any(order.cancel_sent for order in state.orders.values()):
@@ -580,8 +593,6 @@ class Desk:
     def _objections(
         self, state: MarketState, order: Wanted, exposure: int, resting: bool, checks: Iterable[Check] | None = None
     ) -> tuple[Reason, ...]:
-        if not self.hooks.checks:
-            return ()
         assert state.book is not None
         found: list[Reason] = []
         book = state.book.seen_by(order.outcome)
@@ -600,13 +611,7 @@ class Desk:
 
         False waits for the cancels in flight; a limit that they cannot cure is a refusal.
         """
-        available = self.account.funds.available
-        for other in beside:
-            if other.side is BUY:
-                available = Cash(available - cash_paid(other.price, other.size))
-        short = cash_paid(want.price, want.size) - available if want.side is BUY else 0
-        if not state.orders and not beside and want.side is BUY and short <= 0:
-            return True  # the usual case
+        short = self._short(want, beside) if want.side is BUY else 0
         reason = self._meets_own_order(state, want, beside)
         leaving = [order for order in state.orders.values() if order.cancel_sent]
         if reason is None and short > 0:
@@ -625,6 +630,15 @@ class Desk:
             return True
         together = committed + sum(order.exposed for order in leaving)
         return not self._objections(state, want, together, resting=False, checks=sums)
+
+    def _short(self, want: Wanted, beside: list[Wanted]) -> int:
+        """Return by how much the available cash falls short."""
+        funds = self.account.funds
+        short = cash_paid(want.price, want.size) - funds.total + funds.locked
+        for other in beside:
+            if other.side is BUY:
+                short += cash_paid(other.price, other.size)
+        return short
 
     def _promised(self, state: MarketState, want: Wanted, beside: list[Wanted]) -> bool:
         free = int(state.inventory.of(want.outcome).sellable)

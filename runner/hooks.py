@@ -256,6 +256,7 @@ class Hooks:
         self.sums = tuple(check for check in self.checks if check.cumulative)
         self._filters = [(name, caller) for name, _, caller in self._each("reject_market", components)]
         self._observed = self._kinds(components)
+        self.waits = bool(self._wakes)
 
     def _register(self, name: str, component: object) -> None:
         try:
@@ -314,6 +315,10 @@ class Hooks:
         """Ask when an order may be replaced; without an opinion, at once."""
         return at if self._replace is None else cast("Micros | None", self._replace(order, wanted, market, at))
 
+    def observed(self, kind: type[Any]) -> bool:
+        """Whether anybody wants to know of such facts."""
+        return bool(self._observers) and (self._observed is None or kind in self._observed)
+
     def observe(self, fact: Fact, market_no: MarketNo | None, order: Order | None) -> None:
         """Tell the components that remember."""
         if self._observed is None or type(fact) in self._observed:
@@ -322,8 +327,6 @@ class Hooks:
 
     def next_wake(self, market_no: MarketNo, at: Micros) -> Micros | None:
         """Return the earliest time a judgement about a market may change by itself."""
-        if not self._wakes:
-            return None
         wakes = (caller(market_no, at) for caller in self._wakes)
         return min((wake for wake in wakes if wake is not None and wake > at), default=None)
 

@@ -58,8 +58,11 @@ class Tally:
         if intents:
             self.intents += len(intents)
             for intent in intents:
-                if type(intent) is Place:
+                kind = type(intent)
+                if kind is Place:
                     self.placed += 1
+                elif kind is Cancel:
+                    self.cancels[intent.reason.code] += 1
                 else:
                     self._intent(intent)
 
@@ -96,7 +99,7 @@ class Tally:
 
     def _intent(self, intent: Intent) -> None:
         match intent:
-            case Cancel() | CancelAll():
+            case CancelAll():
                 self.cancels[intent.reason.code] += 1
             case Refuse():
                 self.refused += 1

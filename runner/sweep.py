@@ -200,7 +200,7 @@ def _asked(number: int, frame: FrameType | None) -> None:
 
 
 def end_of_sweep() -> bool:
-    """Compare the jobs of the sweep that was going on, if one was; returns whether any failed."""
+    """Compare the jobs of the sweep that was going on, if one was; returns whether any has no result."""
     if not _going_on:
         return False
     sweeping = _going_on.pop()
@@ -211,7 +211,7 @@ def end_of_sweep() -> bool:
     show_table(rows, sweeping.directory)
     if sweeping.signal is not None:
         raise SystemExit(128 + sweeping.signal)
-    return any(row["status"] == "failed" for row in rows)
+    return any(row["status"] != DONE for row in rows)
 
 
 def collect(directory: Path, planned: list[list[str]] | None = None) -> list[dict[str, Any]]:
@@ -244,7 +244,8 @@ def _row(job: Path, name: str, overrides: list[str]) -> dict[str, Any]:
         summary = read_json(job, "summary.json")
         row["status"] = f"stopped by {summary['stopped']}" if summary.get("stopped") else DONE
     except PmrunError:
-        row["status"] = "failed" if job.is_dir() else "not started"
+        begun = any((job / sign).exists() for sign in (FAILURE, "config.yaml"))
+        row["status"] = "failed" if begun else "not started"
     row.update({column: _at(summary, path) for column, path in COLUMNS.items() if summary})
     return row
 
