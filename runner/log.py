@@ -74,6 +74,10 @@ class Log:
         logger.complete()
         logger.remove()
 
+    def quieter(self, level: Level) -> Level:
+        """Return the console's level, or a higher one."""
+        return max(self.console, level, key=list(Level).index)
+
     def wants(self, level: Level) -> bool:
         """Whether anything of a level would be seen."""
         order = list(Level)

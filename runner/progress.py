@@ -111,4 +111,5 @@ def show_summary(summary: dict[str, Any], directory: Path) -> None:
         table.add_row(name, text)
     console = Console()
     console.print(table)
-    console.print(f"[bold]directory[/bold]  {directory}", soft_wrap=True, highlight=False)
+    width = max(len(name) for name, _ in rows)  # outside the table, so that a long path stays in one piece
+    console.print(f"[bold]{'directory':<{width}}[/bold]  {directory}", soft_wrap=True, highlight=False)

@@ -9,21 +9,25 @@ import sys
 import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
 import yaml  # type: ignore[import-untyped]
+from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.errors import HydraException
 from hydra.experimental.callback import Callback
+from hydra.types import RunMode
 from omegaconf import DictConfig
 
-from pmrun.runner.assembly import plan
+from pmrun.runner.assembly import Plan, plan
 from pmrun.runner.compose import check_overrides, one_line, plain_config
 from pmrun.runner.errors import ConfigError, PmrunError
+from pmrun.runner.log import Level, Log
 from pmrun.runner.runs import read_json
 
 TABLE = "sweep.csv"
@@ -112,6 +116,40 @@ def _refuse_used(where: Any, key: str, signs: tuple[str, ...]) -> None:
             raise ConfigError(key, where, f"holds results already ({name}); choose another directory or remove it")
 
 
+@contextmanager
+def framed_by_first_job() -> Iterator[None]:
+    """Let a sweep over strategies change their parts too: `-m strategy=a,b ~risk.volatility`.
+
+    Hydra composes the frame of a sweep from what is not swept, and would find no `risk.volatility` in it.
+    """
+    load = ConfigLoaderImpl.load_configuration
+
+    def load_frame(
+        self: ConfigLoaderImpl, config_name: str | None, overrides: list[str], run_mode: RunMode, **more: Any
+    ) -> DictConfig:
+        first = _first_job(overrides) if run_mode is RunMode.MULTIRUN else overrides
+        config = load(self, config_name, first, run_mode, **more)
+        if first is not overrides:
+            parsed = OverridesParser.create().parse_overrides(overrides)
+            config.hydra.overrides.task = [each.input_line for each in parsed if not each.is_hydra_override()]
+        return config
+
+    ConfigLoaderImpl.load_configuration = load_frame  # type: ignore[method-assign]
+    try:
+        yield
+    finally:
+        ConfigLoaderImpl.load_configuration = load  # type: ignore[method-assign]
+
+
+def _first_job(overrides: list[str]) -> list[str]:
+    """Return the overrides of the first job; all of them where nothing is swept, or not from a list of values."""
+    try:
+        jobs = expand(overrides)
+    except HydraException:
+        return overrides
+    return jobs[0] if len(jobs) > 1 else overrides
+
+
 def expand(overrides: Sequence[str]) -> list[list[str]]:
     """Return the overrides of each job of a sweep."""
     parsed = OverridesParser.create().parse_overrides(list(overrides))
@@ -132,7 +170,7 @@ def job_of_sweep(config: DictConfig, about: Any, directory: Path, overrides: lis
     if (sweep / STOP).exists():
         return math.nan
     try:
-        outcome = run_plan(plan(plain_config(config)), directory, overrides, show=not worker)
+        outcome = run_plan(_quiet(plan(plain_config(config)), overrides), directory, overrides, show=not worker)
     except SystemExit:
         if not worker:
             raise
@@ -149,6 +187,13 @@ def job_of_sweep(config: DictConfig, about: Any, directory: Path, overrides: lis
     said = f"{counted}, PnL ${figures['pnl']:+,.2f}, {figures['wall_s']:.1f} s"
     print(f"job {about.job.num}: {said}", file=sys.stderr)
     return float(figures["pnl"])
+
+
+def _quiet(made: Plan, overrides: list[str]) -> Plan:
+    """Say of many jobs only what is wrong, unless asked for more."""
+    if not isinstance(made.log, Log) or any(each.lstrip("+").startswith("log") for each in overrides):
+        return made
+    return made._replace(log=replace(made.log, console=made.log.quieter(Level.WARNING)))
 
 
 def _say_failure(error: Exception, number: int, overrides: list[str], directory: Path) -> None:

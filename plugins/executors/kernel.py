@@ -118,17 +118,6 @@ def _rescan(books: Any, m: int, side: int, start: int) -> None:
 
 
 @njit(cache=True)
-def _set_level(books: Any, m: int, side: int, p: int, new: int) -> None:
-    books.size[m, side, p // books.step[m]] = new
-    best = books.best[m, side]
-    if new > 0:
-        if (side == 0 and p > best) or (side == 1 and p < best):
-            books.best[m, side] = p
-    elif p == best:
-        _rescan(books, m, side, p)
-
-
-@njit(cache=True)
 def _drop(queues: Any, slot: int) -> None:
     """Take an order out of its queue."""
     o = queues.order[slot]
@@ -311,61 +300,75 @@ def _snapshot(books: Any, queues: Any, rows: Any, i: int, rules: Any, fills: Any
 
 
 @njit(cache=True)
-def _level(books: Any, queues: Any, rows: Any, i: int, rules: Any, fills: Any, n: int) -> int:
-    m = np.int64(rows.market[i])
-    side = np.int64(rows.side[i])
-    p = np.int64(rows.price[i])
-    new = rows.size[i]
-    ts = rows.ts[i]
-    k = p // books.step[m]
-    if ts < books.when[m, side, k] or ts < books.snapped[m]:
-        return n
-    books.when[m, side, k] = ts
-    old = books.size[m, side, k]
-    if old == new:
-        return n
-    before = books.best[m, side]
-    if queues.count[m, side] > 0 and rules[RULE_DEPLETION] == 1 and new == 0 and p == before:
-        n = _print(queues, m, 1 - side, p, old, rows.at[i], rules, fills, n, False)
-    _set_level(books, m, side, p, new)
-    books.dirty[m] = 1
-    if queues.count[m, side] > 0:
-        _level_changed(queues, m, side, p, old, new, rules)
-    return n
-
-
-@njit(cache=True)
 def advance(
     books: Any, queues: Any, rows: Any, start: int, until: int, delay: int, rules: Any, fills: Any
 ) -> tuple[int, int]:
     """Apply rows up to a time; stop after a row whose fills will be answered before the next row.
 
-    Returns the next row and the number of fills.
+    Returns the next row and the number of fills. The arrays are named once and a level is changed in place here: most
+    rows are that, and reaching into the tuples, or calling out, would cost more than the change.
     """
     n = 0
     i = start
     end = len(rows.at)
     room = len(fills.slot) - 2 * SLOTS
-    while i < end and rows.at[i] <= until and n < room:
+    at, ts, market, kinds, sides, prices, sizes = (
+        rows.at,
+        rows.ts,
+        rows.market,
+        rows.kind,
+        rows.side,
+        rows.price,
+        rows.size,
+    )
+    size, when, best, step, snapped, dirty = (
+        books.size,
+        books.when,
+        books.best,
+        books.step,
+        books.snapped,
+        books.dirty,
+    )
+    count = queues.count
+    depletes, crosses, prints = rules[RULE_DEPLETION] == 1, rules[RULE_CROSS] == 1, rules[RULE_TOUCH] == 0
+    while i < end and at[i] <= until and n < room:
         had = n
-        m = np.int64(rows.market[i])
-        bid, ask = books.best[m, 0], books.best[m, 1]
-        kind = rows.kind[i]
+        m = np.int64(market[i])
+        kind = kinds[i]
+        bid, ask = best[m, 0], best[m, 1]
         if kind == LEVEL:
-            n = _level(books, queues, rows, i, rules, fills, n)
+            side, p, new = np.int64(sides[i]), np.int64(prices[i]), sizes[i]
+            k = p // step[m]
+            if ts[i] >= when[m, side, k] and ts[i] >= snapped[m]:
+                when[m, side, k] = ts[i]
+                old = size[m, side, k]
+                if old != new:
+                    ours = count[m, side] > 0
+                    if ours and depletes and new == 0 and p == best[m, side]:
+                        n = _print(queues, m, 1 - side, p, old, at[i], rules, fills, n, False)
+                    size[m, side, k] = new
+                    dirty[m] = 1
+                    if new > 0:
+                        if (p > bid) if side == 0 else (p < ask):
+                            best[m, side] = p
+                    elif p == best[m, side]:
+                        _rescan(books, m, side, p)
+                    if ours:
+                        _level_changed(queues, m, side, p, old, new, rules)
             i += 1
         elif kind == PRINT:
-            if rules[RULE_TOUCH] == 0:
-                taker, p = np.int64(rows.side[i]), np.int64(rows.price[i])
-                n = _print(queues, m, taker, p, rows.size[i], rows.at[i], rules, fills, n, True)
+            if prints:
+                n = _print(
+                    queues, m, np.int64(sides[i]), np.int64(prices[i]), sizes[i], at[i], rules, fills, n, True
+                )
             i += 1
         else:
             n = _snapshot(books, queues, rows, i, rules, fills, n)
-            i += 1 + rows.size[i]
-        if rules[RULE_CROSS] == 1 and (books.best[m, 0] != bid or books.best[m, 1] != ask):
-            n = _crossed(books, queues, m, rows.at[i - 1], rules, fills, n)
+            i += 1 + sizes[i]
+        if crosses and (best[m, 0] != bid or best[m, 1] != ask):
+            n = _crossed(books, queues, m, at[i - 1], rules, fills, n)
         if n > had:
-            until = min(until, rows.at[i - 1] + delay)
+            until = min(until, at[i - 1] + delay)
     return i, n
 
 
