@@ -91,7 +91,9 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--bench", type=Path, default=HERE.parents[1].parent / "shared" / "bench")
     parser.add_argument("--peer", help="interpreter of a virtual environment with pm-hftbacktest")
-    parser.add_argument("--folder", type=Path, default=Path(os.environ.get("PERF", tempfile.gettempdir() + "/pmrun-bench")))
+    parser.add_argument(
+        "--folder", type=Path, default=Path(os.environ.get("PERF", tempfile.gettempdir() + "/pmrun-bench"))
+    )
     parser.add_argument("--worker", type=Path, help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.worker:

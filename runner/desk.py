@@ -44,7 +44,7 @@ PENDING_SUBMIT: Final = State.PENDING_SUBMIT
 
 
 class Pace(msgspec.Struct, frozen=True, kw_only=True):
-    """When quotes are decided: at once (`every` 0), or on a clock of `every` with an offset from the first fact (R12)."""
+    """When quotes are decided (R12): at once (`every` 0), or on a clock with an offset from the first fact."""
 
     every: Micros = Micros(0)
     offset: Micros = Micros(0)
@@ -333,9 +333,7 @@ class Desk:
             return
         after = order.after_fill(fact.size, fact.cash, self._now)
         if isinstance(after, Impossible):
-            self._observe_oddity(
-                "impossible_fill", {"order": fact.order, "state": str(after.state), "size": fact.size}
-            )
+            self._observe_oddity("impossible_fill", {"order": fact.order, "state": str(after.state), "size": fact.size})
             self._halt(self.markets[order.market], "impossible_fill", fact.order)
             return
         self._update(order, after)
@@ -649,14 +647,12 @@ class Desk:
         """Say which of our own orders it could match, directly or through the complement (O11)."""
         buys = (want.side is BUY) == (want.outcome is YES)
         price = want.price if want.outcome is YES else ONE - want.price
-        for order in (*state.orders.values(), *beside):
-            if ((order.side is BUY) == (order.outcome is YES)) == buys:
-                continue
-            other = order.price if order.outcome is YES else ONE - order.price
-            if price >= other if buys else price <= other:
-                if isinstance(order, Wanted):
-                    return Reason("self_match", "desk", {"price": order.price})
+        for order in state.orders.values():
+            if _matches(buys, price, order):
                 return Reason("self_match", "leaving" if order.cancel_sent else "desk", {"order": order.no})
+        for other in beside:
+            if _matches(buys, price, other):
+                return Reason("self_match", "desk", {"price": other.price})
         return None
 
     # Acting.
@@ -767,10 +763,20 @@ class Desk:
                 del self.orders[ended.popleft()[1]]
 
 
+def _matches(buys: bool, price: int, other: Order | Wanted) -> bool:
+    """Whether an order on a side of the YES book, at a YES price, could match another one."""
+    if ((other.side is BUY) == (other.outcome is YES)) == buys:
+        return False
+    against = other.price if other.outcome is YES else ONE - other.price
+    return price >= against if buys else price <= against
+
+
 def _slot(outcome: Outcome, side: Side) -> Side:
     """Return the side of the YES book that an order is on."""
     return side if outcome is YES else side.opposite
 
 
 def _as_wanted(order: Order) -> Wanted:
-    return Wanted(order.outcome, order.side, order.price, order.remaining, order.purpose, order.basis, not order.post_only)
+    return Wanted(
+        order.outcome, order.side, order.price, order.remaining, order.purpose, order.basis, not order.post_only
+    )

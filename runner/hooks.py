@@ -240,7 +240,7 @@ class Hooks:
         )
         self.order = tuple(name for _, name in ranked)
         self.depth = NO_BOOK
-        for name in reversed(self.order):  # pluggy calls the last registered first
+        for name in self.order:  # of wrappers, pluggy puts the last registered outside: it has the last word
             self._register(name, components[name])
         for component in components.values():
             self.depth = self.depth.also(getattr(component, "depth", WHOLE_BOOK))

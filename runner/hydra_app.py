@@ -12,7 +12,7 @@ from omegaconf import DictConfig
 
 from pmrun.runner.compose import COMPLAINTS, CONFIG_MODULE, CONFIG_NAME, check_overrides, explain, register
 from pmrun.runner.errors import ConfigError, PmrunError
-from pmrun.runner.sweep import Refused, end_of_sweep, framed_by_first_job, job_of_sweep, stopping
+from pmrun.runner.sweep import Refused, end_of_sweep, first_job, framed_by_first_job, job_of_sweep, stopping
 
 
 def run_hydra(arguments: list[str]) -> int:
@@ -28,7 +28,7 @@ def run_hydra(arguments: list[str]) -> int:
         except Refused as refused:
             raise refused.error from None
         except COMPLAINTS as error:
-            raise explain(error, overrides) from None
+            raise explain(error, first_job(overrides)) from None
         except BrokenPipeError:
             raise  # whoever read our output has enough of it
         except OSError as error:

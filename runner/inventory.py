@@ -151,7 +151,18 @@ class Account:
     Law: cash + cost of holdings − realised = what was there at the start; holdings = sum of fills not failed.
     """
 
-    __slots__ = ("_cost_sold", "_early", "_markets", "exposure", "exposure_max", "fees", "fills", "funds", "realised", "rebates")
+    __slots__ = (
+        "_cost_sold",
+        "_early",
+        "_markets",
+        "exposure",
+        "exposure_max",
+        "fees",
+        "fills",
+        "funds",
+        "realised",
+        "rebates",
+    )
 
     def __init__(self) -> None:
         """Start with nothing."""
@@ -183,7 +194,7 @@ class Account:
             return
         inventory = self._markets.get(after.market) or self.inventory(after.market)
         if after.side is BUY:
-            locked, exposed = after.locked, after.exposed
+            locked, exposed = int(after.locked), int(after.exposed)
             if before is not None:
                 locked, exposed = locked - before.locked, exposed - before.exposed
             self.funds.locked += locked
@@ -253,7 +264,7 @@ class Account:
         return True
 
     def redeem(self, market: MarketNo, settled_yes: Price) -> None:
-        """Turn what is held of a resolved market into cash: each YES pays `settled_yes`, each NO the rest of a dollar."""
+        """Turn what is held of a resolved market into cash: YES pays `settled_yes`, NO the rest of a dollar."""
         inventory = self.inventory(market)
         inventory.settled_yes = settled_yes
         for outcome in Outcome:
@@ -277,7 +288,7 @@ class Account:
             holding.cost += left
             self.realised -= fill.money - left
             return
-        # It takes back its own cost; where part of the holding was sold since, the rest is made up by what was realised.
+        # It takes back its own cost; where part of the holding was sold since, what was realised makes up the rest.
         own = -fill.money
         left = own if holding.held > fill.size or holding.cost == own else holding.cost
         holding.pending -= fill.size

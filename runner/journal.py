@@ -1,7 +1,8 @@
 """The record of a run: every fact that entered the desk and every intent that left it, in order, chained by hashes.
 
 One line a step: a JSON list of the fact (or the facts of one moment) and the intents it led to, a blank, and the CRC-32
-of all JSON so far, so that a changed line can be named. The journal's hash is the SHA-256 of the file. A book that came from a tape is written as a reference to it; the tape's own hash is
+of all JSON so far, so that a changed line can be named. The journal's hash is the SHA-256 of the file. A book that
+came from a tape is written as a reference to it; the tape's own hash is
 in the manifest.
 """
 

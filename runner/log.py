@@ -7,7 +7,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pmrun.runner.facts import Fact, Filled, OrderNews, StatusChanged, TickChanged
+from pmrun.runner.facts import Fact, Filled, Listed, OrderNews, StatusChanged, TickChanged
 from pmrun.runner.intents import Cancel, Drop, Halt, Intent, Observed, Place, Refuse
 from pmrun.runner.orders import News
 from pmrun.runner.units import format_price, format_size
@@ -104,6 +104,7 @@ class LogObserver:
 
         self._say = {module: logger.bind(module=module) for module in MODULES}
         self._orders = log.wants(Level.DEBUG)
+        self._slugs: dict[int, str] = {}
 
     def record(self, fact: Fact, intents: Sequence[Intent]) -> None:
         """Say what matters of one step."""
@@ -114,6 +115,8 @@ class LogObserver:
 
     def _fact(self, fact: Fact) -> None:
         match fact:
+            case Listed():
+                self._slugs[fact.market] = fact.terms.slug
             case Filled() if self._orders:
                 self._say["orders"].debug(
                     "order {order} filled {size} at {price}",
@@ -125,13 +128,15 @@ class LogObserver:
                 self._say["exchange"].warning("order {order} rejected: {reason}", order=fact.order, reason=fact.reason)
             case TickChanged():
                 self._say["markets"].info(
-                    "market {market}: tick is {tick}{how}",
-                    market=fact.market,
+                    "{market}: tick is {tick}{how}",
+                    market=self._slugs.get(fact.market, fact.market),
                     tick=format_price(fact.tick),
                     how=" (inferred)" if fact.inferred else "",
                 )
             case StatusChanged():
-                self._say["markets"].info("market {market}: {status}", market=fact.market, status=str(fact.status))
+                self._say["markets"].info(
+                    "{market}: {status}", market=self._slugs.get(fact.market, fact.market), status=str(fact.status)
+                )
             case _:
                 pass
 
@@ -151,15 +156,15 @@ class LogObserver:
                 self._say["orders"].debug("cancel {order} ({why})", order=intent.order, why=intent.reason.code)
             case Refuse() if self._orders:
                 self._say["risk"].debug(
-                    "market {market} {outcome}: refused ({why})",
-                    market=intent.market,
+                    "{market} {outcome}: refused ({why})",
+                    market=self._slugs.get(intent.market, intent.market),
                     outcome=str(intent.outcome),
                     why=", ".join(reason.code for reason in intent.reasons),
                 )
             case Drop():
                 self._say["strategy"].info(
-                    "market {market} dropped by {by}: {why}",
-                    market=intent.market,
+                    "{market} dropped by {by}: {why}",
+                    market=self._slugs.get(intent.market, intent.market),
                     by=intent.reason.by,
                     why=intent.reason.code,
                 )

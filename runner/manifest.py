@@ -47,9 +47,7 @@ def _version(name: str) -> str | None:
         return None
 
 
-def manifest(
-    config: dict[str, Any], overrides: list[str], info: FeedInfo, order: Sequence[str] = ()
-) -> dict[str, Any]:
+def manifest(config: dict[str, Any], overrides: list[str], info: FeedInfo, order: Sequence[str] = ()) -> dict[str, Any]:
     """Return what is needed to make the same run again, or to see why it would differ.
 
     `order` is the order in which the components are asked.

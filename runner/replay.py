@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import yaml
+import yaml  # type: ignore[import-untyped]
 
 from pmrun.runner.assembly import Plan
 from pmrun.runner.assembly import plan as make_plan
@@ -66,6 +66,7 @@ def replay(directory: Path) -> Verified:
 
 
 def read_config(directory: Path) -> dict[str, Any]:
+    """Read a run's resolved configuration; raises DataError."""
     try:
         config = yaml.safe_load((directory / "config.yaml").read_text(encoding="utf-8"))
     except (OSError, yaml.YAMLError) as error:
@@ -95,7 +96,7 @@ def plain_values(config: dict[str, Any]) -> Any:
     return json.loads(json.dumps(config, default=str))
 
 
-class _Different(Exception):  # noqa: N818 (it is what was looked for, not an error)
+class _Different(Exception):
     """Where a replay first differs."""
 
     def __init__(self, where: str, what: str) -> None:
@@ -186,7 +187,9 @@ def _book_source(plan: Plan, manifest: dict[str, Any]) -> BookSource:
             data = plan.feed.open()
             recorded = manifest.get("feed", {}).get("data_hash")
             if data.info.data_hash != recorded:
-                raise VerificationFailed(f"data: {data.info.source} has hash {data.info.data_hash}, recorded {recorded}")
+                raise VerificationFailed(
+                    f"data: {data.info.source} has hash {data.info.data_hash}, recorded {recorded}"
+                )
             opened.append(plan.executor.books_of(data, Hooks(plan.components).depth))
         return opened[0](entry.market, entry.upto)  # type: ignore[no-any-return]
 

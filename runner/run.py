@@ -242,7 +242,7 @@ async def _simulate(
 
 @contextmanager
 def rare_collections() -> Iterator[None]:
-    """Look for garbage cycles rarely: a run makes millions of records and no cycles, and looking costs a sixth of it."""
+    """Look for garbage cycles rarely: a run makes millions of records and no cycles; looking costs a sixth of it."""
     usual = gc.get_threshold()
     gc.collect()
     gc.freeze()

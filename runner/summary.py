@@ -58,10 +58,9 @@ class Tally:
         if intents:
             self.intents += len(intents)
             for intent in intents:
-                kind = type(intent)
-                if kind is Place:
+                if type(intent) is Place:
                     self.placed += 1
-                elif kind is Cancel:
+                elif type(intent) is Cancel:
                     self.cancels[intent.reason.code] += 1
                 else:
                     self._intent(intent)

@@ -127,21 +127,21 @@ def framed_by_first_job() -> Iterator[None]:
     def load_frame(
         self: ConfigLoaderImpl, config_name: str | None, overrides: list[str], run_mode: RunMode, **more: Any
     ) -> DictConfig:
-        first = _first_job(overrides) if run_mode is RunMode.MULTIRUN else overrides
+        first = first_job(overrides) if run_mode is RunMode.MULTIRUN else overrides
         config = load(self, config_name, first, run_mode, **more)
         if first is not overrides:
             parsed = OverridesParser.create().parse_overrides(overrides)
             config.hydra.overrides.task = [each.input_line for each in parsed if not each.is_hydra_override()]
         return config
 
-    ConfigLoaderImpl.load_configuration = load_frame  # type: ignore[method-assign]
+    ConfigLoaderImpl.load_configuration = load_frame  # type: ignore[assignment, method-assign]
     try:
         yield
     finally:
         ConfigLoaderImpl.load_configuration = load  # type: ignore[method-assign]
 
 
-def _first_job(overrides: list[str]) -> list[str]:
+def first_job(overrides: list[str]) -> list[str]:
     """Return the overrides of the first job; all of them where nothing is swept, or not from a list of values."""
     try:
         jobs = expand(overrides)

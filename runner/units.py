@@ -55,8 +55,11 @@ def _scaled(text: str | int | Decimal, scale: int, what: str) -> int:
     if len(digits) + shift > 30:
         raise ValueError(f"{what} {text!r} is too large")
     # By digits: the arithmetic of Decimal rounds to 28 of them, silently.
-    whole = int("".join(map(str, digits)) or "0")
-    whole, rest = (whole * 10**shift, 0) if shift >= 0 else divmod(whole, 10 ** min(-shift, len(digits) + 1))
+    whole, rest = int("".join(map(str, digits)) or "0"), 0
+    if shift >= 0:
+        whole *= int(10**shift)
+    else:
+        whole, rest = divmod(whole, int(10 ** min(-shift, len(digits) + 1)))
     if rest:
         raise ValueError(f"{what} {text!r} is finer than 1/{scale:,}")
     return -whole if sign else whole

@@ -54,7 +54,9 @@ class Queue:
         """Say what a reader has to know of the fills."""
         said = [f"fills are simulated: queue model, cancels {self.cancels}"]
         if self.counts_depletion(has_prints):
-            said.append("no prints on this feed: levels that vanish through our price are counted as prints (estimated)")
+            said.append(
+                "no prints on this feed: levels that vanish through our price are counted as prints (estimated)"
+            )
         if self.whole or self.on_cross:
             said.append("orders fill whole, without regard to printed volume")
         return said

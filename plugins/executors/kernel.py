@@ -11,6 +11,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 Ints = NDArray[np.int64]
+Int = Any  # an int, of Python or of numpy
 
 PRICES = 10_001
 BID, ASK = 0, 1
@@ -57,7 +58,7 @@ class Queues(NamedTuple):
 
     order: Ints  # [slot, field]
     mine: Ints  # [market, side, rank]: slots, best price first
-    count: Ints  # [market, side]
+    count: Ints  # type: ignore[assignment]  # [market, side]; hides tuple.count, which nobody needs here
 
 
 class Fills(NamedTuple):
@@ -101,7 +102,7 @@ def new_fills(capacity: int = 4096) -> Fills:
 
 
 @njit(cache=True)
-def _rescan(books: Any, m: int, side: int, start: int) -> None:
+def _rescan(books: Any, m: Int, side: Int, start: Int) -> None:
     """Find the best level of a side from a price on, away from the touch."""
     step = books.step[m]
     size = books.size[m, side]
@@ -118,7 +119,7 @@ def _rescan(books: Any, m: int, side: int, start: int) -> None:
 
 
 @njit(cache=True)
-def _drop(queues: Any, slot: int) -> None:
+def _drop(queues: Any, slot: Int) -> None:
     """Take an order out of its queue."""
     o = queues.order[slot]
     m, side = o[MARKET], o[SIDE]
@@ -135,7 +136,7 @@ def _drop(queues: Any, slot: int) -> None:
 
 
 @njit(cache=True)
-def _fill(queues: Any, slot: int, size: int, at: int, fills: Any, n: int) -> int:
+def _fill(queues: Any, slot: Int, size: Int, at: Int, fills: Any, n: Int) -> Int:
     o = queues.order[slot]
     fills.slot[n] = slot
     fills.price[n] = o[PRICE]
@@ -148,7 +149,7 @@ def _fill(queues: Any, slot: int, size: int, at: int, fills: Any, n: int) -> int
 
 
 @njit(cache=True)
-def _level_changed(queues: Any, m: int, side: int, p: int, old: int, new: int, rules: Any) -> None:
+def _level_changed(queues: Any, m: Int, side: Int, p: Int, old: Int, new: Int, rules: Any) -> None:
     """Move our orders up by their share of what was cancelled at their price."""
     for k in range(queues.count[m, side]):
         o = queues.order[queues.mine[m, side, k]]
@@ -176,7 +177,9 @@ def _level_changed(queues: Any, m: int, side: int, p: int, old: int, new: int, r
 
 
 @njit(cache=True)
-def _print(queues: Any, m: int, taker: int, p: int, size: int, at: int, rules: Any, fills: Any, n: int, seen: bool) -> int:
+def _print(
+    queues: Any, m: Int, taker: Int, p: Int, size: Int, at: Int, rules: Any, fills: Any, n: Int, seen: bool
+) -> Int:
     """Match a print against our orders; its volume is consumed once.
 
     `seen` is false for a print that was counted from depletion: the level's decrease is not told again.
@@ -221,7 +224,7 @@ def _print(queues: Any, m: int, taker: int, p: int, size: int, at: int, rules: A
 
 
 @njit(cache=True)
-def _crossed(books: Any, queues: Any, m: int, at: int, rules: Any, fills: Any, n: int) -> int:
+def _crossed(books: Any, queues: Any, m: Int, at: Int, rules: Any, fills: Any, n: Int) -> Int:
     """Fill whole what the other side of the book has reached."""
     for side in range(2):
         k = 0
@@ -237,7 +240,7 @@ def _crossed(books: Any, queues: Any, m: int, at: int, rules: Any, fills: Any, n
 
 
 @njit(cache=True)
-def _depleted(books: Any, queues: Any, m: int, side: int, before: int, at: int, rules: Any, fills: Any, n: int) -> int:
+def _depleted(books: Any, queues: Any, m: Int, side: Int, before: Int, at: Int, rules: Any, fills: Any, n: Int) -> Int:
     """Count levels that were wiped out, best first, as prints of their size (a book without prints)."""
     step = books.step[m]
     after = books.best[m, side]
@@ -253,13 +256,13 @@ def _depleted(books: Any, queues: Any, m: int, side: int, before: int, at: int, 
 
 
 @njit(cache=True)
-def _keep_old(books: Any, m: int, side: int) -> None:
+def _keep_old(books: Any, m: Int, side: Int) -> None:
     for k in range(10_000 // books.step[m]):
         books.scratch[side, k] = books.size[m, side, k]
 
 
 @njit(cache=True)
-def _snapshot(books: Any, queues: Any, rows: Any, i: int, rules: Any, fills: Any, n: int) -> int:
+def _snapshot(books: Any, queues: Any, rows: Any, i: Int, rules: Any, fills: Any, n: Int) -> Int:
     """Replace a book; levels that changed after the snapshot was taken stay (R: arrival is not time order)."""
     m = np.int64(rows.market[i])
     ts = rows.ts[i]
@@ -287,7 +290,7 @@ def _snapshot(books: Any, queues: Any, rows: Any, i: int, rules: Any, fills: Any
         if queues.count[m, side] > 0:
             if rules[RULE_DEPLETION] == 1:
                 n = _depleted(books, queues, m, side, before, rows.at[i], rules, fills, n)
-            last = -1
+            last: Int = -1
             for k in range(queues.count[m, side]):
                 p = queues.order[queues.mine[m, side, k], PRICE]
                 if p != last:
@@ -301,7 +304,7 @@ def _snapshot(books: Any, queues: Any, rows: Any, i: int, rules: Any, fills: Any
 
 @njit(cache=True)
 def advance(
-    books: Any, queues: Any, rows: Any, start: int, until: int, delay: int, rules: Any, fills: Any
+    books: Any, queues: Any, rows: Any, start: Int, until: Int, delay: Int, rules: Any, fills: Any
 ) -> tuple[int, int]:
     """Apply rows up to a time; stop after a row whose fills will be answered before the next row.
 
@@ -358,9 +361,7 @@ def advance(
             i += 1
         elif kind == PRINT:
             if prints:
-                n = _print(
-                    queues, m, np.int64(sides[i]), np.int64(prices[i]), sizes[i], at[i], rules, fills, n, True
-                )
+                n = _print(queues, m, np.int64(sides[i]), np.int64(prices[i]), sizes[i], at[i], rules, fills, n, True)
             i += 1
         else:
             n = _snapshot(books, queues, rows, i, rules, fills, n)
@@ -373,7 +374,7 @@ def advance(
 
 
 @njit(cache=True)
-def join(books: Any, queues: Any, slot: int, m: int, side: int, price: int, size: int) -> bool:
+def join(books: Any, queues: Any, slot: Int, m: Int, side: Int, price: Int, size: Int) -> bool:
     """Queue an order behind what rests at its price; False when there is no room for another one."""
     n = queues.count[m, side]
     if n == SLOTS:
@@ -396,13 +397,13 @@ def join(books: Any, queues: Any, slot: int, m: int, side: int, price: int, size
 
 
 @njit(cache=True)
-def leave(queues: Any, slot: int) -> None:
+def leave(queues: Any, slot: Int) -> None:
     """Take an order off the book."""
     _drop(queues, slot)
 
 
 @njit(cache=True)
-def levels(books: Any, m: int, side: int, most: int, price: Ints, size: Ints) -> int:
+def levels(books: Any, m: Int, side: Int, most: Int, price: Ints, size: Ints) -> int:
     """Write up to `most` levels of a side (0: all), best first; return how many."""
     step = books.step[m]
     there = books.size[m, side]
@@ -419,7 +420,7 @@ def levels(books: Any, m: int, side: int, most: int, price: Ints, size: Ints) ->
 
 
 @njit(cache=True)
-def moved_prices(books: Any, most: int, last: Ints, price: Ints, size: Ints, out: Ints) -> int:
+def moved_prices(books: Any, most: Int, last: Ints, price: Ints, size: Ints, out: Ints) -> int:
     """Find the dirty markets whose first `most` prices a side differ from the last told ones.
 
     Writes prices and sizes as [market, side, rank] (0 where there is no level); returns how many moved.

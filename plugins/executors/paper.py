@@ -143,9 +143,7 @@ class PaperExchange:
     def opening(self) -> list[Fact]:
         """Return the markets and the funds."""
         at = self._data.info.first_at
-        listed: list[Fact] = [
-            Listed(at, MarketNo(number), market) for number, market in enumerate(self._data.markets)
-        ]
+        listed: list[Fact] = [Listed(at, MarketNo(number), market) for number, market in enumerate(self._data.markets)]
         return [FundsSeen(at, self._settings.funds), *listed]
 
     def next_row(self) -> Micros | None:

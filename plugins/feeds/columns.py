@@ -23,7 +23,9 @@ KINDS = np.array([LEVEL, LEVEL, PRINT], np.uint8)  # snapshot level, change, tra
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ColumnFile:
-    """An `.npz` with ts (ms), token, kind (0 snapshot level, 1 change, 2 trade), side (0 buy, 1 sell), px (cents), qty (1/100 share).
+    """An `.npz` of equally long columns: ts (ms), token, kind, side, px (cents), qty (1/100 share).
+
+    Kinds are 0 snapshot level, 1 change, 2 trade; sides 0 buy, 1 sell.
 
     Every token is a market of its own with a tick of a cent, and simulated.
     """

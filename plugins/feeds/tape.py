@@ -173,9 +173,7 @@ class _Compiler:
                     where = self._where(change.token)
                     if where:
                         self._refine(where[0], [change.price] if change.size else [], None)
-                        self._rows.level(
-                            self._now, news.at, frame, *where, change.side, change.price, change.size
-                        )
+                        self._rows.level(self._now, news.at, frame, *where, change.side, change.price, change.size)
             case PrintSeen():
                 self._take_print(news, frame)
             case TickSeen():

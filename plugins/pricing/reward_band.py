@@ -55,4 +55,3 @@ class RewardBand:
         if 2 * placed < book.mid_half - 2 * spread:
             return NoQuote(outcome, Side.BUY, "outside_band", {"price": placed, "max_spread": spread})
         return Quote(outcome, Side.BUY, edge, "band_edge")
-

@@ -2,11 +2,10 @@
 
 from dataclasses import dataclass
 
+from pmrun.plugins.risk.hysteresis import check_hysteresis, widened
 from pmrun.runner.book import Book
 from pmrun.runner.hooks import Objection, Wanted, hookimpl
 from pmrun.runner.units import Price, Side
-
-from pmrun.plugins.risk.hysteresis import check_hysteresis, widened
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from pmrun.runner.hooks import NO_BOOK, Objection, Wanted, hookimpl
-from pmrun.runner.units import Cash, NOTIONAL_PER_CASH, Notional, Side
+from pmrun.runner.units import NOTIONAL_PER_CASH, Cash, Notional, Side
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -2,12 +2,11 @@
 
 from dataclasses import dataclass
 
+from pmrun.plugins.risk.hysteresis import check_hysteresis, narrowed
+from pmrun.plugins.risk.protection_size import PPM
 from pmrun.runner.book import Book
 from pmrun.runner.hooks import Objection, Wanted, hookimpl
 from pmrun.runner.units import Price, Side
-
-from pmrun.plugins.risk.hysteresis import check_hysteresis, narrowed
-from pmrun.plugins.risk.protection_size import PPM
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -2,11 +2,10 @@
 
 from dataclasses import dataclass
 
+from pmrun.plugins.risk.hysteresis import check_hysteresis, narrowed
 from pmrun.runner.book import Book
 from pmrun.runner.hooks import Depth, Look, Objection, Wanted, hookimpl
 from pmrun.runner.units import Side
-
-from pmrun.plugins.risk.hysteresis import check_hysteresis, narrowed
 
 PPM = 1_000_000
 

@@ -4,12 +4,11 @@ import math
 from collections import deque
 from dataclasses import dataclass, field
 
+from pmrun.plugins.risk.hysteresis import check_hysteresis
 from pmrun.runner.facts import BookChanged, Fact, TimerDue
 from pmrun.runner.hooks import WHOLE_BOOK, Objection, Wanted, hookimpl
 from pmrun.runner.market import MarketNo, Outcome
 from pmrun.runner.units import ONE, Micros, Side
-
-from pmrun.plugins.risk.hysteresis import check_hysteresis
 
 
 class _Samples:
@@ -88,9 +87,7 @@ class Volatility:
         return None if samples is None else min(samples.next_at, Micros(samples.seen_at + self.max_gap + 1))
 
     @hookimpl
-    def object_to_order(
-        self, order: Wanted, market_no: MarketNo, resting: bool, at: Micros
-    ) -> Objection | None:
+    def object_to_order(self, order: Wanted, market_no: MarketNo, resting: bool, at: Micros) -> Objection | None:
         """Object to a bid in a market that moves too much, or is not known well enough."""
         if order.side is not Side.BUY:
             return None
