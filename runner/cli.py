@@ -1,6 +1,7 @@
 """The command line: our own verbs, and Hydra's overrides for everything that runs."""
 
 import os
+import signal
 import sys
 from collections.abc import Callable
 from typing import NoReturn
@@ -35,7 +36,9 @@ exit codes: 0 done, 1 failed or not verified, 2 configuration, 3 exchange,
 def main() -> NoReturn:
     """Entry point of the `pmrun` command."""
     _keep_compiled_code()
-    sys.exit(run(sys.argv[1:]))
+    code = run(sys.argv[1:])
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # it is over: what was asked for stands in the exit code
+    sys.exit(code)
 
 
 def _keep_compiled_code() -> None:

@@ -208,7 +208,7 @@ class Order(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     def locked(self) -> Cash:
         """The cash a bid in play keeps from other uses (O8)."""
         if self.side is BUY and self.state not in ENDED:
-            return cash_paid(self.price, Size(self.size - self.filled))
+            return Cash(max(0, cash_paid(self.price, self.size) - self.paid))
         return Cash(0)
 
     @property

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from types import FrameType
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple, NoReturn, TypeVar
 
 import msgspec
 import trio
@@ -117,21 +117,38 @@ def _unwritten(error: OSError, directory: Path) -> PmrunError:
 
 
 class _Stop:
-    """Whether, and by which signal, the run was asked to stop."""
+    """Whether, and by which signal, the run was asked to stop.
+
+    Not a task: a simulation lets other tasks have a turn now and then only, and a second signal must not wait for one.
+    """
 
     def __init__(self) -> None:
         self.signal: int | None = None
         self._before: trio.CancelScope | None = None
 
-    async def watch(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
-        with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
-            task_status.started()
-            async for number in signals:
-                self.signal = number
-                if self._before is not None:
-                    self._before.cancel()
-                for each in (signal.SIGINT, signal.SIGTERM):
-                    signal.signal(each, _at_once)
+    @contextmanager
+    def listening(self) -> Iterator[None]:
+        """Take the signals that ask to stop; from within trio."""
+        token = trio.lowlevel.current_trio_token()
+
+        def asked(number: int, frame: FrameType | None) -> None:
+            if self.signal is not None:
+                _at_once(number)
+            self.signal = number
+            token.run_sync_soon(self._give_up)
+
+        # What is ignored stays ignored: nohup does so, and the workers of a sweep, which asks them itself.
+        heard = [each for each in (signal.SIGINT, signal.SIGTERM) if signal.getsignal(each) is not signal.SIG_IGN]
+        before = {each: signal.signal(each, asked) for each in heard}
+        try:
+            yield
+        finally:
+            for each, handler in before.items():
+                signal.signal(each, handler)
+
+    def _give_up(self) -> None:
+        if self._before is not None:
+            self._before.cancel()
 
     async def unless(self, prepare: Callable[[], T]) -> T:
         """Do what comes before the start in a thread; a signal ends the waiting for it."""
@@ -146,7 +163,7 @@ class _Stop:
         self._before = None
 
 
-def _at_once(number: int, frame: FrameType | None) -> None:
+def _at_once(number: int) -> NoReturn:
     """End at the second signal, whatever is going on; only the terminal gets its cursor back."""
     if sys.stderr.isatty():
         os.write(sys.stderr.fileno(), b"\x1b[?25h\n")
@@ -155,21 +172,17 @@ def _at_once(number: int, frame: FrameType | None) -> None:
 
 async def _run(plan: Plan, directory: Path, overrides: list[str], show: bool, begun: Any) -> Outcome:
     stop = _Stop()
-    async with trio.open_nursery() as nursery:
-        await nursery.start(stop.watch)
-        with Progress(show) as progress:
-            progress.say("reading the feed")
-            data = await stop.unless(partial(_open, plan.feed))
-            progress.say("preparing the exchange")
-            desk = plan.desk(ORDER_NAME)
-            exchange = await stop.unless(
-                lambda: plan.executor.open(data, plan.fill, desk.hooks.depth, not plan.settings.gated)
-            )
-            stop.begin()
-            begun()
-            outcome = await _simulate(plan, directory, overrides, data, desk, exchange, progress, stop)
-        nursery.cancel_scope.cancel()
-    return outcome
+    with stop.listening(), Progress(show) as progress:
+        progress.say("reading the feed")
+        data = await stop.unless(partial(_open, plan.feed))
+        progress.say("preparing the exchange")
+        desk = plan.desk(ORDER_NAME)
+        exchange = await stop.unless(
+            lambda: plan.executor.open(data, plan.fill, desk.hooks.depth, not plan.settings.gated)
+        )
+        stop.begin()
+        begun()
+        return await _simulate(plan, directory, overrides, data, desk, exchange, progress, stop)
 
 
 def _open(feed: Feed) -> FeedData:

@@ -173,6 +173,8 @@ def _level_changed(queues: Any, m: Int, side: Int, p: Int, old: Int, new: Int, r
             o[UNPRINTED] = 0
             o[MOVED] = 0
         if o[AHEAD] > new:
+            if o[UNPRINTED] > 0 and rules[RULE_WHOLE] == 0:
+                o[MOVED] += o[AHEAD] - new  # a late print that explains it must not move us up again
             o[AHEAD] = new
 
 
@@ -280,10 +282,10 @@ def _snapshot(books: Any, queues: Any, rows: Any, i: Int, rules: Any, fills: Any
                 size[k] = 0
                 when[k] = ts
     for j in range(i + 1, i + 1 + levels):
-        side = np.int64(rows.side[j])
+        on = np.int64(rows.side[j])
         k = np.int64(rows.price[j]) // step
-        if books.when[m, side, k] <= ts:
-            books.size[m, side, k] = rows.size[j]
+        if books.when[m, on, k] <= ts:
+            books.size[m, on, k] = rows.size[j]
     for side in range(2):
         before = books.best[m, side]
         _rescan(books, m, side, 10_000 - step if side == 0 else step)

@@ -183,12 +183,6 @@ def test_a_bid_in_play_locks_cash_until_it_ends():
     assert account.funds.locked == 0
 
 
-@pytest.mark.xfail(
-    strict=True,
-    raises=AssertionError,
-    reason="each part of a fill is rounded up by itself: together they take up to a base unit a part more than was "
-    "locked, and a desk that used all its cash owes a millionth of a dollar",
-)
 def test_what_is_locked_is_enough_in_how_many_parts_ever_the_order_is_filled():
     account, order = an_account(funds="3.333"), an_order(price="0.3333", size="10")
     account.reserve(None, order)

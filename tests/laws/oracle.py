@@ -112,7 +112,10 @@ class Oracle:
                     order.ahead -= up
                     order.moved += up
                     order.gone += cancelled
-            order.ahead = min(order.ahead, new)
+            if order.ahead > new:
+                if order.gone and not self.whole:
+                    order.moved += order.ahead - new
+                order.ahead = new
 
     def level(self, ts: int, side: int, price: int, size: int) -> None:
         if ts < self.when.get((side, price), NEVER) or ts < self.snapped:

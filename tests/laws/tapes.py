@@ -177,6 +177,7 @@ class Wild:
 
 
 Composition = Callable[[], dict[str, object]]
+WILD: st.SearchStrategy[Callable[[], object]] = st.integers(0, 2**20).map(lambda seed: lambda: Wild(4 * seed + 2))
 PRICING: st.SearchStrategy[Callable[[], object]] = st.one_of(
     st.just(MakerFollow),
     st.integers(1, 3).map(lambda level: lambda: NthLevel(level)),
@@ -198,9 +199,9 @@ CAP = 60_000_000
 
 
 @st.composite
-def compositions(draw: st.DrawFn, timed: bool = True, cap: bool = True) -> Composition:
+def compositions(draw: st.DrawFn, timed: bool = True, cap: bool = True, wild: bool = False) -> Composition:
     """Components that fit together, any with any; each call builds them anew, because some remember."""
-    pricing = draw(PRICING)
+    pricing = draw(WILD if wild else PRICING)
     shares = Size(draw(st.integers(5, 120)) * SHARE)
     chosen = {name: CHECKS[name] for name in draw(st.sets(st.sampled_from(sorted(CHECKS)), max_size=3))}
     if timed:

@@ -5,7 +5,7 @@ from random import Random
 
 import numpy as np
 import pytest
-from hypothesis import event, given
+from hypothesis import event, example, given
 from hypothesis import strategies as st
 from oracle import Oracle
 
@@ -200,6 +200,12 @@ def test_no_print_fills_more_than_it_is(steps, cancels):
         assert size <= through
 
 
+# Fifty-five ahead of us leave, thirty-six of them by a print that is told after the level: nobody reached us.
+TOLD_LATE = [("level", 1, 0, 4600, 55, Outcome.YES), ("join", 0, 4600, 13), ("level", 2, 0, 4600, 0, Outcome.YES)]
+LATE_PRINT = ("print", 1, 4600, 36, Outcome.YES)
+
+
+@example(steps=[*TOLD_LATE, LATE_PRINT], cancels=Cancels.SHARED)
 @given(steps=STEPS, cancels=st.sampled_from(list(Cancels)))
 def test_a_more_pessimistic_queue_never_fills_more(steps, cancels):
     filled = {}
@@ -284,6 +290,16 @@ def test_a_print_and_the_level_it_shrinks_count_once_in_either_order(behind_fift
     for name in (first, next(each for each in rows if each != first)):
         scene.ours.row(rows[name])
     assert scene.ahead == 20
+
+
+@pytest.mark.parametrize("cancels", list(Cancels))
+def test_what_left_in_front_of_us_and_is_printed_late_did_not_fill_us(cancels):
+    ours = Compiled(Queue(cancels))
+    level, (_, *ours_at), gone = TOLD_LATE
+    ours.row(level)
+    kernel.join(ours.books, ours.queues, 0, 0, *ours_at)
+    ours.row(gone)
+    assert ours.row(LATE_PRINT) == []
 
 
 def test_a_print_on_no_takes_the_bid_on_yes(behind_fifty):

@@ -45,7 +45,7 @@ from pmrun.runner.units import Micros, Side, complement
 
 BUY = Side.BUY
 VOLATILITY = Volatility(0.05, Micros(5 * SECOND), min_points=2, window=4, max_gap=Micros(40 * SECOND))
-NO_DELAY = st.just(Micros(0))
+NO_DELAY, SLOW = st.just(Micros(0)), st.just(Micros(700_000))
 RICH = st.just(1_000_000)
 
 
@@ -131,7 +131,7 @@ def test_exposure_stays_within_the_cap_when_answers_come_at_once(data, build, se
     trade(data, build, settings, paper, queue, within_the_cap)
 
 
-@given(tapes(), compositions(), SETTINGS, papers(RICH), QUEUES)
+@given(tapes(), compositions(timed=False, wild=True), settings_of(AT_ONCE), papers(RICH, latency=SLOW), QUEUES)
 def test_exposure_stays_within_the_cap_with_everything_in_flight(data, build, settings, paper, queue):
     trade(data, build, settings, paper, queue, within_the_cap)
 

@@ -1,0 +1,21 @@
+"""Settings of all tests: how hard the laws are tried, and where the tests' own words are found."""
+
+import os
+import sys
+from pathlib import Path
+
+from hypothesis import HealthCheck, Phase, settings
+
+# Our words live beside the tests that use them; pytest's importlib mode does not look there by itself.
+for folder in ("core", "laws"):
+    sys.path.append(str(Path(__file__).parent / folder))
+
+_COMMON = {
+    "deadline": None,
+    "suppress_health_check": [HealthCheck.too_slow, HealthCheck.data_too_large],
+}
+# Few: the same examples every time, and no search for the smallest one, which may take minutes. Many: both.
+_QUICK = (Phase.explicit, Phase.generate)
+settings.register_profile("few", max_examples=40, derandomize=True, phases=_QUICK, **_COMMON)
+settings.register_profile("many", max_examples=1500, **_COMMON)
+settings.load_profile("many" if os.environ.get("PMRUN_LAWS") == "many" else "few")
