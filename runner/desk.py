@@ -174,7 +174,7 @@ class Desk:
             self._origin = self._now  # decision times count from here
         if self._wakes and type(fact) is not TimerDue and min(self._wakes.values()) <= self._now:
             # Something else happens at the moment a component waited for: its time has come all the same.
-            self.hooks.observe(TimerDue(self._now), None, None)
+            self._tell(TimerDue(self._now), None, None)
         self._learn[type(fact)](fact)
         if self._due:
             self._decide_due()
@@ -211,6 +211,17 @@ class Desk:
 
     # Learning.
 
+    def _tell(self, fact: Fact, no: MarketNo | None, order: Order | None) -> None:
+        """Let the components learn; one that fails may judge wrongly from now on, so its markets are halted."""
+        try:
+            self.hooks.observe(fact, no, order)
+        except Exception as error:
+            self._failed(error, no)
+
+    def _failed(self, error: Exception, no: MarketNo | None) -> None:
+        self._observe_oddity("component_failed", {"error": f"{type(error).__name__}: {error}"})
+        self._halt(None if no is None else self.markets.get(no), "component_failed", OrderNo(0))
+
     def _together(self, fact: Together) -> None:
         learn = self._learn
         for one in fact.facts:
@@ -219,7 +230,10 @@ class Desk:
     def _listed(self, fact: Listed) -> None:
         if fact.market in self.markets or fact.market in self.dropped:
             return  # told twice
-        objection = self.hooks.reject_market(fact.terms, fact.at)
+        try:
+            objection = self.hooks.reject_market(fact.terms, fact.at)
+        except Exception as error:  # a market that could not be judged is not traded
+            objection = Reason("component_failed", "filters", {"error": f"{type(error).__name__}: {error}"})
         limit = self.settings.max_markets
         if objection is None and limit and len(self.markets) >= limit:
             objection = Reason("max_markets", "desk", {"limit": limit})
@@ -228,7 +242,7 @@ class Desk:
             self._out.append(Drop(self._now, fact.market, objection))
             return
         self.markets[fact.market] = MarketState(fact.market, fact.terms, self.account.inventory(fact.market))
-        self.hooks.observe(fact, fact.market, None)
+        self._tell(fact, fact.market, None)
 
     def _book_changed(self, fact: BookChanged) -> None:
         state = self.markets.get(fact.market)
@@ -239,7 +253,7 @@ class Desk:
             state.mark = fact.book.mark_half
         state.book = self._without_us(state) if self.settings.book_holds_us else fact.book
         if self._hears_books:
-            self.hooks.observe(fact, fact.market, None)
+            self._tell(fact, fact.market, None)
         self._dirty[fact.market] = None
         self._due = True
 
@@ -254,14 +268,14 @@ class Desk:
         return without_own(state.observed, ours)
 
     def _printed(self, fact: Printed) -> None:
-        self.hooks.observe(fact, fact.market, None)
+        self._tell(fact, fact.market, None)
 
     def _tick_changed(self, fact: TickChanged) -> None:
         state = self.markets.get(fact.market)
         if state is not None:
             state.grid = Grid(fact.tick)
             state.terms = replace(state.terms, tick=fact.tick)
-            self.hooks.observe(fact, fact.market, None)
+            self._tell(fact, fact.market, None)
             self._touch(state)
 
     def _status_changed(self, fact: StatusChanged) -> None:
@@ -273,13 +287,13 @@ class Desk:
             state.settled_yes = fact.settled_yes
             self.account.redeem(fact.market, fact.settled_yes)
             self._release_funds()
-        self.hooks.observe(fact, fact.market, None)
+        self._tell(fact, fact.market, None)
         self._touch(state)
 
     def _funds_seen(self, fact: FundsSeen) -> None:
         self.account.funds.total = fact.total
         self._release_funds()
-        self.hooks.observe(fact, None, None)
+        self._tell(fact, None, None)
 
     def _order_news(self, fact: OrderNews) -> None:
         order = self.orders.get(fact.order)
@@ -295,7 +309,7 @@ class Desk:
             self.markets[order.market].rejected[order.book_side] = self._now
         self._update(order, after)
         if self._hears_news:
-            self.hooks.observe(fact, order.market, after)
+            self._tell(fact, order.market, after)
         if order.state is not after.state:
             self._moved_on(order, after)
         return None
@@ -357,7 +371,7 @@ class Desk:
         settled_yes = self.markets[order.market].settled_yes
         if settled_yes is not None:  # matched before the end, told after it
             self.account.redeem(order.market, settled_yes)
-        self.hooks.observe(fact, order.market, after)
+        self._tell(fact, order.market, after)
         self._touch(self.markets[order.market])
         if self._for_funds:
             self._release_funds()
@@ -375,13 +389,13 @@ class Desk:
             return
         order = self.orders.get(fact.order)
         fill = self.account.fills[fact.trade, fact.order]
-        self.hooks.observe(fact, fill.market, order)
+        self._tell(fact, fill.market, order)
         if fact.status in (Settlement.CONFIRMED, Settlement.FAILED):
             self._touch(self.markets[fill.market])
             self._release_funds()
 
     def _timer_due(self, fact: TimerDue) -> None:
-        self.hooks.observe(fact, None, None)
+        self._tell(fact, None, None)
         later = self._now + 1
         for no in self.markets:
             if min(self._waits.get(no, later), self._wakes.get(no, later)) <= self._now:
@@ -389,16 +403,16 @@ class Desk:
         self._due = True
 
     def _feed_lost(self, fact: FeedLost) -> None:
-        self.hooks.observe(fact, None, None)
+        self._tell(fact, None, None)
         for state in self.markets.values():
             state.observed = state.book = None
         self._pull_all("feed_lost")
 
     def _feed_restored(self, fact: FeedRestored) -> None:
-        self.hooks.observe(fact, None, None)
+        self._tell(fact, None, None)
 
     def _feed_ended(self, fact: FeedEnded) -> None:
-        self.hooks.observe(fact, None, None)
+        self._tell(fact, None, None)
         self._stopped = "feed_ended"
         self._pull_all("feed_ended")
 
@@ -447,7 +461,11 @@ class Desk:
             self._pull(state, "component_failed")
 
     def _set_wake(self, no: MarketNo) -> None:
-        wake = self.hooks.next_wake(no, self._now)
+        try:
+            wake = self.hooks.next_wake(no, self._now)
+        except Exception as error:
+            wake = None
+            self._failed(error, no)
         if wake is None:
             self._wakes.pop(no, None)
         else:

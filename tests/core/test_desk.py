@@ -45,6 +45,7 @@ from pmrun.plugins.risk.stale_book import StaleBook
 from pmrun.plugins.risk.volatility import Volatility
 from pmrun.runner.desk import Pace
 from pmrun.runner.facts import (
+    BookChanged,
     FeedEnded,
     FeedLost,
     FeedRestored,
@@ -821,3 +822,46 @@ def test_what_is_held_counts_at_the_mid_and_without_a_mid_at_cost():
     assert desk.equity() == cash("1000")
     desk.handle(QUIET)
     assert desk.equity() == cash("1010")
+
+
+@dataclass(eq=False)
+class BrokenMemory:
+    """A component that breaks when it learns of a book."""
+
+    @hookimpl
+    def observe(self, fact):
+        if type(fact) is BookChanged:
+            raise RuntimeError("wires crossed")
+
+
+@dataclass(eq=False)
+class BrokenClock:
+    """A component that breaks when it is asked for its next wake-up."""
+
+    @hookimpl
+    def next_wake(self):
+        raise RuntimeError("wires crossed")
+
+
+@dataclass(eq=False)
+class BrokenFilter:
+    """A filter that breaks."""
+
+    @hookimpl
+    def reject_market(self):
+        raise RuntimeError("wires crossed")
+
+
+@pytest.mark.parametrize("component", [BrokenMemory(), BrokenClock()])
+def test_a_market_whose_component_cannot_learn_or_wait_is_halted(component):
+    desk, _ = make_desk(bid(YES, "0.40"), components={"risk.mine": component})
+    intents = desk.handle(QUIET)
+    assert places(intents) == []
+    assert only(Halt, intents)[0].reason.code == "component_failed"
+    assert places(desk.handle(book_at("0.46", "0.54", later(1)))) == []
+
+
+def test_a_market_that_a_filter_fails_to_judge_is_not_traded():
+    desk, _ = make_desk(bid(YES, "0.40"), components={"filters.mine": BrokenFilter()})
+    assert desk.dropped[FIRST].code == "component_failed"
+    assert desk.handle(QUIET) == []
