@@ -125,7 +125,7 @@ def test_another_tape_than_the_recorded_one_is_named(run, tmp_path):
     config = yaml.safe_load((run / "config.yaml").read_text())
     config["feed"]["path"] = str(tape)
     (run / "config.yaml").write_text(yaml.safe_dump(config))
-    with pytest.raises(VerificationFailed, match="data: .* has hash .*, recorded"):
+    with pytest.raises(VerificationFailed, match=r"data: .* has hash .*, recorded"):
         replay(run)
 
 

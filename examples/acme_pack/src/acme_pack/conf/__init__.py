@@ -1,0 +1,1 @@
+"""The YAML of this package: one component a file, in the folder of its group."""

@@ -1,0 +1,163 @@
+"""A mistake costs one line before anything starts: the key's full path, the value, what is allowed (C4)."""
+
+import pytest
+
+from pmrun.runner.assembly import plan
+from pmrun.runner.compose import compose_config
+from pmrun.runner.errors import ConfigError
+
+TOP = (
+    "known: adjust, desk, exchange, executor, feed, fill, filters, log, pricing, refill, report, requote, risk, seed, "
+    "sizing, store, strategy, thesis, universe"
+)
+CLIFF = "known: hysteresis, order, price_cliff_threshold"
+CHECKS = "cliff, exposure, hedge_protection, position, protection_size, stale_book, volatility"
+GROUPS = (
+    "adjust, exchange, executor, feed, fill, filters, log, pricing, refill, report, requote, risk, sizing, store, "
+    "strategy, tape"
+)
+STRATEGIES = "level_mm, reference_job, reward_mm, reward_mm_small"
+UNREADABLE = "cannot be read as KEY=VALUE; close brackets and quotes, and quote text with blanks or commas"
+SEVERAL = "several values: add -m to run one job for each, or write a list as [1,2]"
+PRICE = "risk.cliff.price_cliff_threshold"
+ENV = "${oc.env:PMRUN_NOT_SET}"
+
+MISTAKES = {
+    # Unknown keys, with and without the + that would add them.
+    "risk.cliff.treshold=0.02": f"risk.cliff.treshold=0.02: unknown setting; {CLIFF}",
+    "+risk.cliff.treshold=0.02": f"risk.cliff.treshold=0.02: unknown setting; {CLIFF}",
+    "++risk.cliff.treshold=0.02": f"risk.cliff.treshold=0.02: unknown setting; {CLIFF}",
+    "sedd=3": f"sedd=3: unknown setting; {TOP}",
+    "+sedd=3": f"sedd=3: unknown setting; {TOP}",
+    "++sedd=3": f"sedd=3: unknown setting; {TOP}",
+    "desk.speed=1": "desk.speed=1: unknown setting; known: decide_every, decide_offset, gated, remember, "
+    "retry_after, sell_holdings",
+    "+universe.markets=3": "universe.markets=3: unknown setting; known: max_markets",
+    "+risk.cliff._partial_=true": f"risk.cliff._partial_=true: unknown setting; {CLIFF}",
+    "hydra.nope=3": "hydra.nope=3: unknown setting of Hydra; see pmrun --cfg hydra",
+    "pricing=maker_follow pricing.join=edge": "pricing.join=edge: unknown setting; known: none",
+    # Groups and options.
+    "pricing=nope": "pricing=nope: no such option; pricing can be: maker_follow, nth_level, reward_band",
+    "exchange=live": "exchange=live: no such option; exchange can be: paper",
+    "+risk@risk.mine=nope": f"+risk@risk.mine=nope: no such option; risk can be: {CHECKS}",
+    "risk@risk.cliff=nope": f"risk@risk.cliff=nope: no such option; risk can be: {CHECKS}",
+    "hydra/launcher=nope": "hydra/launcher=nope: no such option; hydra/launcher can be: basic, joblib",
+    "priceing=maker_follow": f"priceing=maker_follow: unknown setting; {TOP}",
+    "+cheks@risk.mine=cliff": f"+cheks@risk.mine=cliff: no such group; groups: {GROUPS}",
+    "risk=cliff": f"risk=cliff: needs a name of its own: +risk@risk.NAME=OPTION, with an option of {CHECKS}",
+    "risk@risk.mine=cliff": "risk@risk.mine=cliff: nothing there to replace; add it with +risk@risk.mine=cliff; "
+    f"what is there: {', '.join('risk@risk.' + name for name in CHECKS.split(', '))}",
+    "pricing=[reward_band,maker_follow]": "pricing=[reward_band,maker_follow]: takes one option: "
+    "maker_follow, nth_level, reward_band",
+    "+strategy=reward_mm": "+strategy=reward_mm: chooses filters@filters.accepting a second time; "
+    "to replace what is chosen leave out the +",
+    # What is dropped, or emptied.
+    "~risk.nope": f"~risk.nope: nothing there to drop; risk has: {CHECKS}",
+    "~pricing": "pricing: missing; choose one with pricing=…: maker_follow, nth_level, reward_band",
+    "~feed": "feed: missing; choose one with feed=…: columns, tape",
+    "~pricing.max_spread": "~pricing.max_spread: is null already; there is nothing to drop",
+    "risk.cliff=null": "risk.cliff=null: use ~risk.cliff to drop it",
+    "filters.accepting=null": "filters.accepting=null: use ~filters.accepting to drop it",
+    "pricing=null": "pricing=null: must name an option: maker_follow, nth_level, reward_band",
+    "store=null": "store=null: must name an option: none, sqlite",
+    "risk={}": "risk={}: merges nothing and clears nothing; drop parts with ~risk.NAME",
+    "desk=null": "desk=null: must be a mapping",
+    # Missing values.
+    f"{PRICE}=???": f"{PRICE}: missing value",
+    "feed=columns": "feed.path: missing value",
+    "strategy=???": f"strategy: missing; choose one with strategy=…: {STRATEGIES}",
+    "~strategy": f"strategy: missing; choose one with strategy=…: {STRATEGIES}",
+    "strategy=null": f"strategy=null: must name an option: {STRATEGIES}",
+    f"{PRICE}={ENV}": f"{PRICE}={ENV}: the environment variable is not set",
+    f"{PRICE}=${{nope}}": f"{PRICE}=${{nope}}: Interpolation key 'nope' not found",
+    # Wrong types.
+    f"{PRICE}=wide": f"{PRICE}=wide: must be a number of dollars (price 'wide' is not a number)",
+    f"{PRICE}=[0.1]": f"{PRICE}=[0.1]: must be a number of dollars",
+    f"{PRICE}=true": f"{PRICE}=true: must be a number of dollars",
+    f"{PRICE}={{a:1}}": f"{PRICE}={{a: 1}}: must be a number of dollars",
+    f"{PRICE}=null": f"{PRICE}=null: must be a number of dollars",
+    "risk.volatility.window=2.5": "risk.volatility.window=2.5: must be a whole number",
+    "universe.max_markets=many": "universe.max_markets=many: must be a whole number",
+    "refill.enabled=3": "refill.enabled=3: must be true or false",
+    "seed=abc": "seed=abc: must be a whole number",
+    "thesis=3": "thesis=3: must be text",
+    "risk.cliff=3": "risk.cliff=3: not a component: it has no _target_",
+    "+filters.mine.spread=3": "filters.mine={…}: not a component: it has no _target_",
+    "fill.cancels=bheind": "fill.cancels=bheind: must be one of ahead, shared, behind",
+    "pricing.join=sideways": "pricing.join=sideways: must be one of second_bid, edge",
+    "log.console=LOUD": "log.console=LOUD: must be one of TRACE, DEBUG, INFO, WARNING, ERROR, OFF",
+    # Impossible numbers.
+    f"{PRICE}=nan": f"{PRICE}=nan: must be a finite number of dollars",
+    f"{PRICE}=inf": f"{PRICE}=inf: must be a finite number of dollars",
+    f"{PRICE}=-0.1": f"{PRICE}=-0.1: price_cliff_threshold must be above 0 and below 1 dollar",
+    f"{PRICE}=1e99": f"{PRICE}=1e+99: must be a number of dollars (price '1E+99' is too large)",
+    f"{PRICE}=": f'{PRICE}="": must be a number of dollars',
+    f"{PRICE}=0.00001": f"{PRICE}=1e-05: must be a number of dollars (price '0.00001' is finer than 1/10,000)",
+    "risk.volatility.volatility_threshold=nan": "risk.volatility.volatility_threshold=nan: must be a finite number",
+    "risk.volatility.interval=1e99": "risk.volatility.interval=1e+99: is too large for a number of seconds",
+    "executor.funds=-1": "executor.funds=-1: funds must be above 0 and below 100,000,000,000 dollars",
+    "sizing=fixed sizing.shares=0": "sizing.shares=0: shares must be above 0, in hundredths of a share",
+    "universe.max_markets=-1": "universe.max_markets=-1: max_markets must be 0 (no limit) or more",
+    "desk.decide_every=-1": "desk.decide_every=-1: decide_every must be 0 seconds or more",
+    "seed=-1": "seed=-1: must be 0 or more",
+    # Wrong units.
+    f"{PRICE}=5": f"{PRICE}=5: price_cliff_threshold must be above 0 and below 1 dollar",
+    "risk.volatility.interval=30s": "risk.volatility.interval=30s: must be a number of seconds "
+    "(seconds '30s' is not a number)",
+    "risk.exposure.max_exposure_per_market_usdc=$25": "risk.exposure.max_exposure_per_market_usdc=$25: must be a "
+    "number of dollars (cash '$25' is not a number)",
+    # Components where they do not belong, and what is no component of ours.
+    "+pricing@risk.two=maker_follow": "risk.two._target_=pmrun.plugins.pricing.maker_follow.MakerFollow: answers "
+    "price, and so does pricing; there can be one",
+    "+pricing@pricing.two=maker_follow": "pricing.two=pmrun.plugins.pricing.maker_follow.MakerFollow: a component "
+    "inside a component; settings here: join, max_spread",
+    "+feed@risk.mine=tape": "risk.mine._target_=pmrun.plugins.feeds.tape.Tape: nothing that the desk asks: "
+    "it answers no hook",
+    "sizing._target_=pmrun.plugins.filters.rewarded.Rewarded ~sizing.order_size_multiplier": "sizing._target_="
+    "pmrun.plugins.filters.rewarded.Rewarded: cannot be the sizing: it does not answer size_order",
+    "feed._target_=pmrun.plugins.risk.position.Position ~feed.path": "feed._target_="
+    "pmrun.plugins.risk.position.Position: cannot be the feed: it has no open",
+    "pricing._target_=os.system": "pricing._target_=os.system: not from an installed pack; packs: "
+    "pmrun.plugins, pmrun.runner.log",
+    "+risk.mine._target_=subprocess.run": "risk.mine._target_=subprocess.run: not from an installed pack; packs: "
+    "pmrun.plugins, pmrun.runner.log",
+    "pricing._target_=pmrun.plugins.pricing.reward_band.Nope": "pricing._target_="
+    "pmrun.plugins.pricing.reward_band.Nope: cannot be imported: module 'pmrun.plugins.pricing.reward_band' has no "
+    "attribute 'Nope'",
+    "pricing._target_=": 'pricing._target_="": not from an installed pack; packs: pmrun.plugins, pmrun.runner.log',
+    "pricing._target_=3": "pricing._target_=3: must name a class",
+    # What cannot be read.
+    "pricing=[": f"pricing=[: {UNREADABLE} (no viable alternative at input '[')",
+    f"{PRICE}=[0.1": f"{PRICE}=[0.1: {UNREADABLE} (no viable alternative at input '[0.1')",
+    "=3": "=3: no key; an override is KEY=VALUE",
+    "relpay": "relpay: neither a verb nor an override; an override is KEY=VALUE, or ~KEY to drop something "
+    "(see pmrun --help)",
+    "sizing.order_size_multiplier=1,2,3": f"sizing.order_size_multiplier=1,2,3: {SEVERAL}",
+    "pricing=reward_band,maker_follow": f"pricing=reward_band,maker_follow: {SEVERAL}",
+    "risk.exposure.max_exposure_per_market_usdc=25,000": "risk.exposure.max_exposure_per_market_usdc=25,000: "
+    + SEVERAL,
+    # Files.
+    "feed.path=/no/such/tape": "feed.path=/no/such/tape: no such folder; a tape is a folder with markets.json and "
+    "frames",
+    "feed.path=/dev": "feed.path=/dev: not a tape: frames.jsonl.gz or frames.jsonl is missing",
+    "feed.path=": 'feed.path="": path must name a tape folder',
+    "feed.path=3": "feed.path=3: must be text",
+    "feed.path=pkg://no_such_package/tape": "feed.path=pkg://no_such_package/tape: no package no_such_package is "
+    "installed",
+    "feed=columns feed.path=/no/such.npz": "feed.path=/no/such.npz: no such file; an .npz with columns "
+    "ts, token, kind, side, px, qty",
+}
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_a_mistake_is_told_in_one_line_with_its_key_its_value_and_what_is_allowed(mistake, monkeypatch):
+    monkeypatch.delenv("PMRUN_NOT_SET", raising=False)
+    with pytest.raises(ConfigError) as told:
+        plan(compose_config(["strategy=reward_mm", *mistake.split()]))
+    assert str(told.value) == MISTAKES[mistake]
+    assert told.value.exit_code == 2
+
+
+def test_no_strategy_at_all_is_told_with_the_strategies_there_are():
+    with pytest.raises(ConfigError, match=rf"^strategy: missing; choose one with strategy=…: {STRATEGIES}$"):
+        compose_config([])
