@@ -175,7 +175,7 @@ async def _run(plan: Plan, directory: Path, overrides: list[str], show: bool, be
     with stop.listening(), Progress(show) as progress:
         progress.say("reading the feed")
         data = await stop.unless(partial(_open, plan.feed))
-        progress.say("preparing the exchange")
+        progress.say("preparing the exchange (compiled on a machine's first run: half a minute)")
         desk = plan.desk(ORDER_NAME)
         exchange = await stop.unless(
             lambda: plan.executor.open(data, plan.fill, desk.hooks.depth, not plan.settings.gated)

@@ -72,7 +72,8 @@ class Paper:
                 raise ValueError(f"{name} must be from 0 to below 1,000,000 seconds")
 
     def open(self, data: FeedData, fill: Queue, depth: Depth, everything: bool) -> "PaperExchange":
-        """Start an exchange over a feed."""
+        """Start an exchange over a feed; the first one on a machine compiles the kernel."""
+        kernel.warm_up()
         return PaperExchange(self, data, fill, depth, everything)
 
     def books_of(self, data: FeedData, depth: Depth) -> Callable[[MarketNo, int], Book]:
