@@ -91,6 +91,7 @@ def plan(config: Mapping[str, Any]) -> Plan:
     components = build_components(config)
     _check_roles(components, config)
     built = {name: _build(config.get(name), name) for name in SHELL_NODES}
+    _check_reads(built)
     for name, needed in OFFERS.items():
         _check_offers(built[name], needed, config, name)
     desk = _plain_settings(DeskConfig, config.get("desk", {}), "desk")
@@ -193,6 +194,16 @@ def _target_of(config: Mapping[str, Any], key: str) -> Any:
     for part in key.split("."):
         node = node[part]
     return node[TARGET]
+
+
+def _check_reads(built: Mapping[str, Any]) -> None:
+    """Refuse a part without what it reads: a report is made from the store."""
+    for name, part in built.items():
+        for source in getattr(part, "reads", ()):
+            if built[source] is None:
+                raise ConfigError(
+                    name, None, f"reads the {source}, and there is none; choose {source}=… or {name}=none"
+                )
 
 
 def build_components(config: Mapping[str, Any]) -> dict[str, object]:

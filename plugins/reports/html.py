@@ -17,6 +17,8 @@ FILE: Final = "report.html"
 class Html:
     """Show a run as a self-contained page: figures, charts, orders, refusals, and what of it is simulated."""
 
+    reads = ("store",)
+
     def write(self, run: Path) -> Path:
         """Write `report.html` into a finished run directory; raises DataError when it is not one."""
         with opened(run) as finished:

@@ -59,6 +59,7 @@ MISTAKES = {
     "risk.cliff=null": "risk.cliff=null: use ~risk.cliff to drop it",
     "filters.accepting=null": "filters.accepting=null: use ~filters.accepting to drop it",
     "pricing=null": "pricing=null: must name an option: maker_follow, nth_level, reward_band",
+    "store=none": "report: reads the store, and there is none; choose store=… or report=none",
     "store=null": "store=null: must name an option: none, sqlite",
     "risk={}": "risk={}: merges nothing and clears nothing; drop parts with ~risk.NAME",
     "desk=null": "desk=null: must be a mapping",

@@ -4,7 +4,7 @@ from collections.abc import Generator
 from dataclasses import dataclass
 
 import pytest
-from scenes import FIRST, NOON, YES, Minds, Says, bid, book, market, wanted
+from scenes import FIRST, NOON, YES, Minds, Says, bid, book, book_at, market, wanted
 
 from pmrun.plugins.pricing.maker_follow import MakerFollow
 from pmrun.plugins.pricing.nth_level import NthLevel
@@ -80,6 +80,27 @@ class Lower:
         return [
             each._replace(price=HalfPrice(each.price - self.by)) for each in quotes or () if isinstance(each, Quote)
         ]
+
+
+@dataclass(eq=False)
+class Turn:
+    """An adjustment that notes when it has its turn."""
+
+    name: str
+    turns: list[str]
+
+    @hookimpl(wrapper=True)
+    def price(self):
+        answer = yield
+        self.turns.append(self.name)
+        return answer
+
+
+def test_adjustments_change_the_quotes_in_the_order_of_the_yaml():
+    turns: list[str] = []
+    hooks = Hooks({"pricing": MakerFollow(), "adjust.first": Turn("first", turns), "adjust.last": Turn("last", turns)})
+    hooks.price(market(), book_at("0.48", "0.52").book, Inventory(), NOON)
+    assert turns == ["first", "last"]
 
 
 def test_adjustments_wrap_the_rule():
