@@ -181,8 +181,8 @@ def _direct(caller: Any, spec: tuple[str, ...]) -> Call | None:
     """Return a positional call of the one component behind a hook caller, None where pluggy has more to do.
 
     pluggy keeps the components and what they take. Its general call packs every argument by name, which costs more
-    than most judgements do (18 µs against 1 µs measured), so a caller with a single plain implementation is called as
-    pluggy would call it, without the packing.
+    than most judgements do (5.2 µs a check against 1.8 µs, measured), so a caller with a single plain implementation is
+    called as pluggy would call it, without the packing.
     """
     impls = caller.get_hookimpls()
     if len(impls) != 1 or impls[0].wrapper or impls[0].hookwrapper:
