@@ -83,7 +83,6 @@ class MarketState:
         "orders",
         "refused",
         "rejected",
-        "settled_yes",
         "status",
         "terms",
     )
@@ -96,7 +95,6 @@ class MarketState:
         self.grid = Grid(terms.tick)
         self.status = MarketStatus.TRADING
         self.halted = False
-        self.settled_yes: Price | None = None  # what YES paid, once it has
         self.observed: Book | None = None
         self.mark: HalfPrice | None = None  # what holdings are valued at; outlives a lost feed
         self.book: Book | None = None  # the observed book minus our own resting orders (O12)
@@ -258,8 +256,8 @@ class Desk:
         self._due = True
 
     def _without_us(self, state: MarketState) -> Book | None:
-        if not self.settings.book_holds_us or state.observed is None:
-            return state.observed
+        if state.observed is None:
+            return None
         ours = (
             (order.book_side, order.yes_price, order.remaining)
             for order in state.orders.values()
@@ -284,7 +282,6 @@ class Desk:
             return
         state.status = fact.status
         if fact.status is MarketStatus.RESOLVED and fact.settled_yes is not None:
-            state.settled_yes = fact.settled_yes
             self.account.redeem(fact.market, fact.settled_yes)
             self._release_funds()
         self._tell(fact, fact.market, None)
@@ -368,7 +365,7 @@ class Desk:
                 at=self._now,
             )
         )
-        settled_yes = self.markets[order.market].settled_yes
+        settled_yes = self.markets[order.market].inventory.settled_yes
         if settled_yes is not None:  # matched before the end, told after it
             self.account.redeem(order.market, settled_yes)
         self._tell(fact, order.market, after)
