@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, cast
 
 from pmrun.runner.desk import Desk, DeskSettings, Pace
 from pmrun.runner.errors import ConfigError
-from pmrun.runner.hooks import GROUP, Hooks
+from pmrun.runner.hooks import GROUP, SINGLE, Hooks
 from pmrun.runner.options import options
 from pmrun.runner.packs import component_class
 from pmrun.runner.ports import Executor, Feed, Report
@@ -19,12 +19,11 @@ from pmrun.runner.values import convert, settings_of, shown
 
 TARGET = "_target_"
 # What the desk asks, in the order in which it is asked where YAML does not say.
-DESK_NODES = ("pricing", "sizing", "requote", "refill")
+DESK_NODES = ("pricing", "sizing", "ranking", "hedging", "requote", "refill")
 DESK_GROUPS = ("filters", "adjust", "risk")
 SHELL_NODES = ("feed", "fill", "executor", "store", "report", "log")
 PLAIN = {"strategy": str, "exchange": str, "thesis": str, "seed": int, "desk": dict, "universe": dict}
-SINGLE = ("price", "size_order", "replace_at")  # one component answers these
-REQUIRED = {"pricing": "price", "sizing": "size_order"}
+REQUIRED = {"pricing": "price", "sizing": "size_order", "ranking": "rank_market", "hedging": "hedge"}
 OFFERS = {
     "feed": ("open",),
     "executor": ("open", "books_of"),
@@ -32,7 +31,7 @@ OFFERS = {
     "report": ("write",),
     "log": ("start", "stop", "wants"),
 }
-OPTIONAL = {"requote", "refill", "store", "report", "filters", "adjust", "risk"}
+OPTIONAL = {"ranking", "hedging", "requote", "refill", "store", "report", "filters", "adjust", "risk"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,7 +176,7 @@ def _check_roles(components: Mapping[str, object], config: Mapping[str, Any]) ->
                     f"{key}.{TARGET}", target, f"answers {hook}, and so does {holders[hook]}; there can be one"
                 )
     for key, hook in REQUIRED.items():
-        if holders.get(hook) != key:
+        if key in components and holders.get(hook) != key:
             reason = f"cannot be the {key}: it does not answer {hook}"
             raise ConfigError(f"{key}.{TARGET}", _target_of(config, key), reason)
 

@@ -229,7 +229,7 @@ class Desk:
         if fact.market in self.markets or fact.market in self.dropped:
             return  # told twice
         try:
-            objection = self.hooks.reject_market(fact.terms, fact.at)
+            objection = self.hooks.reject_market(fact.terms, None, None, fact.at)
         except Exception as error:  # a market that could not be judged is not traded
             objection = Reason("component_failed", "filters", {"error": f"{type(error).__name__}: {error}"})
         limit = self.settings.max_markets

@@ -7,7 +7,7 @@ in `observe`, nowhere else. Name in a hook only the arguments you use.
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from enum import StrEnum
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple, Protocol, cast
 
 import msgspec
 import pluggy
@@ -22,6 +22,7 @@ from pmrun.runner.orders import Order, Purpose
 from pmrun.runner.units import HalfPrice, Micros, Notional, Price, Side, Size
 
 GROUP = "pmrun"
+SINGLE = ("price", "size_order", "replace_at", "rank_market", "hedge")  # one component answers these
 hookspec = pluggy.HookspecMarker(GROUP)
 hookimpl = pluggy.HookimplMarker(GROUP)
 
@@ -71,6 +72,42 @@ class Objection(msgspec.Struct, frozen=True):
     numbers: dict[str, Number] = {}
 
 
+class Rank(NamedTuple):
+    """How much a market is worth quoting, in the ranking's own unit, and the numbers behind it (R1, R2)."""
+
+    value: float
+    numbers: dict[str, Number]
+
+
+class Prospect(Protocol):
+    """What quoting a market would come to; each part is worked out when somebody asks for it."""
+
+    @property
+    def size(self) -> Size | None:
+        """What sizing gives an order, or None."""
+
+    @property
+    def quotes(self) -> Sequence[Wanted]:
+        """What the pricing rule wants, on the grid and sized, before any check."""
+
+    @property
+    def refusals(self) -> Mapping[Side, tuple[Reason, ...]]:
+        """Why each side of the YES book could not be quoted; an empty tuple says that it could."""
+
+    @property
+    def rank(self) -> Rank | None:
+        """What the ranking makes of the market; None where none is configured."""
+
+
+class Unhedged(NamedTuple):
+    """Shares that no sell covers, and why: too few for an order, not settled, cooling down (R9, R10)."""
+
+    outcome: Outcome
+    size: Size
+    code: str
+    numbers: dict[str, Number]
+
+
 class Look(StrEnum):
     """How much of a book a component looks at; the desk is not woken for the rest."""
 
@@ -110,8 +147,17 @@ class ComponentHooks:
     """What the desk asks its components."""
 
     @hookspec
-    def reject_market(self, market: Market, at: Micros) -> Objection | None:
-        """Say why a market must not be traded (a filter), or return None."""
+    def reject_market(self, market: Market, book: Book, prospect: Prospect, at: Micros) -> Objection | None:
+        """Say why a market must not be traded (a filter), or return None.
+
+        A filter that names `book` or `prospect` is asked once the book is known, the others when the market is listed.
+        The numbers of an objection hold `value`, `limit` and `margin`: what is missing to pass (R1).
+        """
+        raise NotImplementedError
+
+    @hookspec(firstresult=True)
+    def rank_market(self, market: Market, book: Book, prospect: Prospect, at: Micros) -> Rank | None:
+        """Say how much a market is worth; of those that pass the filters the best are taken (a ranking, R2)."""
         raise NotImplementedError
 
     @hookspec(firstresult=True)
@@ -140,6 +186,27 @@ class ComponentHooks:
 
         `book` is the book as the order's outcome sees it; `exposure` is everything else in the market that is filled,
         in play or wanted; `resting` says that the order rests already, where a small hysteresis is in place (R6).
+        """
+        raise NotImplementedError
+
+    @hookspec
+    def needs_both_sides(self, market: Market, book: Book) -> bool:
+        """Say whether a side may only be quoted when the checks let the other one pass too (R3)."""
+        raise NotImplementedError
+
+    @hookspec(firstresult=True)
+    def hedge(
+        self,
+        market: Market,
+        market_no: MarketNo,
+        book: Book,
+        inventory: Inventory,
+        orders: Sequence[Order],
+        at: Micros,
+    ) -> Sequence[Wanted | Unhedged] | None:
+        """Say which orders ought to bring holdings back, all of them, and what stays uncovered (hedging, R9, R10).
+
+        `book` is that of YES; `orders` are the hedges in play. Purposes are hedge and flatten, which may take.
         """
         raise NotImplementedError
 
@@ -225,6 +292,14 @@ class Check(NamedTuple):
     object_to_order: Call  # positional, in the order of the specification; one objection or None
 
 
+class Filter(NamedTuple):
+    """One filter as the desk calls it."""
+
+    name: str
+    needs_book: bool
+    reject_market: Call  # positional, in the order of the specification
+
+
 class Hooks:
     """All components of one desk, in their order, behind typed calls.
 
@@ -254,7 +329,15 @@ class Hooks:
             for name, component, caller in self._each("object_to_order", components)
         )
         self.sums = tuple(check for check in self.checks if check.cumulative)
-        self._filters = [(name, caller) for name, _, caller in self._each("reject_market", components)]
+        self._filters = [
+            Filter(name, self._names("reject_market", name) & {"book", "prospect"} != set(), caller)
+            for name, _, caller in self._each("reject_market", components)
+        ]
+        self._rank = self._first("rank_market") if self._answers("rank_market") else None
+        self._hedge = self._first("hedge") if self._answers("hedge") else None
+        self._both = [caller for _, _, caller in self._each("needs_both_sides", components)]
+        self.hedges = self._hedge is not None
+        self.ranks = self._rank is not None
         self._observed = self._kinds(components)
         self.waits = bool(self._wakes)
 
@@ -263,11 +346,15 @@ class Hooks:
             self._manager.register(component, name=name)
         except pluggy.PluginValidationError as error:
             raise ConfigError(name, None, str(error).splitlines()[-1].strip()) from None
-        single = {"price", "size_order", "replace_at"}
-        for hook in single:
+        for hook in SINGLE:
             caller = getattr(self._manager.hook, hook)
             if sum(1 for impl in caller.get_hookimpls() if not (impl.wrapper or impl.hookwrapper)) > 1:
                 raise ConfigError(name, None, f"a second component that answers {hook}; there can be one")
+
+    def _names(self, hook: str, component: str) -> set[str]:
+        """Return the arguments a component names in a hook."""
+        impls = getattr(self._manager.hook, hook).get_hookimpls()
+        return {name for impl in impls if impl.plugin_name == component for name in impl.argnames}
 
     def _answers(self, hook: str) -> bool:
         return bool(getattr(self._manager.hook, hook).get_hookimpls())
@@ -330,10 +417,32 @@ class Hooks:
         wakes = (caller(market_no, at) for caller in self._wakes)
         return min((wake for wake in wakes if wake is not None and wake > at), default=None)
 
-    def reject_market(self, market: Market, at: Micros) -> Reason | None:
-        """Ask the filters in order; the first that rejects a market names itself."""
-        for name, caller in self._filters:
-            objection = caller(market, at)
+    def reject_market(self, market: Market, book: Book | None, prospect: Prospect | None, at: Micros) -> Reason | None:
+        """Ask the filters in order; the first that rejects a market names itself.
+
+        Without a book (and a prospect) only those are asked that come before the first one that needs it.
+        """
+        for name, needs_book, caller in self._filters:
+            if needs_book and book is None:
+                return None
+            objection = caller(market, book, prospect, at)
             if objection is not None:
                 return Reason(objection.code, name, objection.numbers)
         return None
+
+    def rank_market(self, market: Market, book: Book, prospect: Prospect, at: Micros) -> Rank | None:
+        """Ask the ranking; None without one."""
+        return None if self._rank is None else cast("Rank | None", self._rank(market, book, prospect, at))
+
+    def needs_both_sides(self, market: Market, book: Book) -> bool:
+        """Whether any component says that one side may not be quoted without the other."""
+        return any(caller(market, book) for caller in self._both)
+
+    def hedge(
+        self, market: Market, market_no: MarketNo, book: Book, inventory: Inventory, orders: Sequence[Order], at: Micros
+    ) -> Sequence[Wanted | Unhedged]:
+        """Ask the hedging; nothing without one."""
+        if self._hedge is None:
+            return ()
+        answer = self._hedge(market, market_no, book, inventory, orders, at)
+        return cast("Sequence[Wanted | Unhedged] | None", answer) or ()

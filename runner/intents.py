@@ -64,6 +64,13 @@ class Drop(_Intent, tag="drop", frozen=True):
     reason: Reason
 
 
+class Select(_Intent, tag="select", frozen=True):
+    """Trade this market from now on: it passed the filters, and this is what it was ranked by (R1)."""
+
+    market: MarketNo
+    reason: Reason
+
+
 class Refuse(_Intent, tag="refuse", frozen=True):
     """An order that was not placed, or does not rest any more, and why: nobody carries it out."""
 
@@ -82,5 +89,5 @@ class Observed(_Intent, tag="observed", frozen=True):
     reason: Reason
 
 
-Intent = Place | Cancel | CancelAll | Halt | Drop | Refuse | Observed
+Intent = Place | Cancel | CancelAll | Halt | Drop | Select | Refuse | Observed
 INTENTS: tuple[type[Any], ...] = Intent.__args__
