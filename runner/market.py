@@ -58,11 +58,15 @@ class FeeTerms(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RewardTerms(msgspec.Struct, frozen=True, kw_only=True):
-    """What resting orders earn (reference 7.3): `max_spread` from the mid, `min_size`, dollars a day."""
+    """What resting orders earn (reference 7.3): `max_spread` from the mid, `min_size`, dollars a day.
+
+    `daily_rate` is what the exchange itself pays, `sponsored_rate` what others add; both go by the same score.
+    """
 
     min_size: Size
     max_spread: Price
     daily_rate: Cash
+    sponsored_rate: Cash = Cash(0)
 
 
 class Market(msgspec.Struct, frozen=True, kw_only=True):
