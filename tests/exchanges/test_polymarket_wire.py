@@ -602,6 +602,42 @@ def test_clob_listings_read_in_all_three_lengths() -> None:
     assert (terms.reward_min_age, terms.neg_risk) == (4_000_000, False)
 
 
+def test_a_reward_listing_keeps_what_sponsors_pay_apart() -> None:
+    page = wire_markets.parse_rewards_page(message("rewards_markets"))
+    both, sponsored_only, native_only = page.rows
+    assert (both.condition, both.sponsors, page.next_cursor) == ("0xrain", 2, None)
+    assert both.rewards == RewardTerms(
+        min_size=Size(20 * SHARE),
+        max_spread=Price(350),
+        daily_rate=Cash(10_500_000),
+        sponsored_rate=Cash(2_250_000),
+    )
+    for row, native, sponsored in ((sponsored_only, 0, 7_000_000), (native_only, 4_500_000, 0)):
+        assert row.rewards is not None
+        assert (row.rewards.daily_rate, row.rewards.sponsored_rate) == (native, sponsored)
+
+
+@pytest.mark.parametrize(
+    ("fields", "pays"),
+    [
+        ({}, True),
+        ({"native_daily_rate": 0}, False),
+        ({"rewards_max_spread": 0}, False),
+        ({"rewards_max_spread": None}, False),
+    ],
+)
+def test_a_market_pays_rewards_with_a_spread_and_a_rate(fields: dict[str, Any], pays: bool) -> None:
+    row = {"condition_id": "0x1", "rewards_max_spread": 3, "rewards_min_size": 20, "native_daily_rate": 5} | fields
+    (read,) = wire_markets.parse_rewards_page(json.dumps([row])).rows
+    assert (read.rewards is not None) is pays
+
+
+def test_a_reward_listing_with_a_negative_rate_is_refused() -> None:
+    row = {"condition_id": "0x1", "rewards_max_spread": 3, "native_daily_rate": 5, "sponsored_daily_rate": -1}
+    with pytest.raises(ProtocolViolation, match="sponsored_daily_rate"):
+        wire_markets.parse_rewards_page(json.dumps([row]))
+
+
 def test_a_reported_trade_keeps_every_decimal_and_its_own_type() -> None:
     (trade,) = wire_rest.parse_reported_trades(message("data_api_trades"))
     assert (trade.size, trade.price) == (Decimal("24.21"), Decimal("0.7199998559995968"))

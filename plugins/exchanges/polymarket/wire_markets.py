@@ -51,6 +51,14 @@ class RewardedMarket(msgspec.Struct, frozen=True, kw_only=True):
     accepting_orders: bool
 
 
+class MarketRewards(msgspec.Struct, frozen=True, kw_only=True):
+    """A row of the reward listings: what a market pays, by who pays it (reference 7.3)."""
+
+    condition: ConditionId
+    rewards: RewardTerms | None
+    sponsors: int
+
+
 class MarketTerms(msgspec.Struct, frozen=True, kw_only=True):
     """A `/clob-markets` object: the terms to sign and size orders by; it knows no daily rate (reference 4.2)."""
 
@@ -121,6 +129,20 @@ class _Rewards(msgspec.Struct):
     max_spread: Decimal | None = None
 
 
+class _RewardConfig(msgspec.Struct):
+    rate_per_day: Decimal | None = None
+
+
+class _MarketRewards(msgspec.Struct):
+    condition_id: Condition
+    rewards_max_spread: Decimal | None = None
+    rewards_min_size: Decimal | None = None
+    rewards_config: list[_RewardConfig] | None = None
+    native_daily_rate: Decimal | None = None
+    sponsored_daily_rate: Decimal | None = None
+    sponsors_count: int | None = None
+
+
 class _ClobToken(msgspec.Struct):
     token_id: Token
     outcome: str = ""
@@ -181,6 +203,7 @@ _GAMMA = msgspec.json.Decoder(_Gamma)
 _CLOB = msgspec.json.Decoder(_Clob)
 _SIMPLIFIED = msgspec.json.Decoder(_Simplified)
 _COMPACT = msgspec.json.Decoder(_Compact)
+_REWARDS = msgspec.json.Decoder(_MarketRewards)
 
 
 class _Envelope(msgspec.Struct):
@@ -231,6 +254,12 @@ def parse_simplified_page(raw: bytes | str) -> Page[RewardedMarket]:
     """Read `/sampling-simplified-markets` (reference 4)."""
     page = open_page(raw, "simplified markets")
     return Page(tuple([_simplified(decode(_SIMPLIFIED, row, "market")) for row in page.rows]), page.next_cursor)
+
+
+def parse_rewards_page(raw: bytes | str) -> Page[MarketRewards]:
+    """Read `/rewards/markets/current`, `/rewards/markets/multi` or `/rewards/markets/{condition}` (reference 7.3)."""
+    page = open_page(raw, "rewards")
+    return Page(tuple([_market_rewards(decode(_REWARDS, row, "rewards")) for row in page.rows]), page.next_cursor)
 
 
 def parse_market_terms(raw: bytes | str) -> tuple[MarketTerms, ...]:
@@ -353,6 +382,19 @@ def _clob_rewards(wire: _Rewards | None) -> RewardTerms | None:
         return None
     return reward_terms(
         wire.min_size, wire.max_spread, [rate.rewards_daily_rate or Decimal(0) for rate in wire.rates or ()]
+    )
+
+
+def _market_rewards(wire: _MarketRewards) -> MarketRewards:
+    """Read one row; without a native rate, the configured rates are what the exchange pays."""
+    if wire.native_daily_rate is not None:
+        native = [wire.native_daily_rate]
+    else:
+        native = [config.rate_per_day or Decimal(0) for config in wire.rewards_config or ()]
+    return MarketRewards(
+        condition=wire.condition_id,
+        rewards=reward_terms(wire.rewards_min_size, wire.rewards_max_spread, native, wire.sponsored_daily_rate),
+        sponsors=wire.sponsors_count or 0,
     )
 
 

@@ -50,13 +50,19 @@ def _rate(rate: Decimal, field: str) -> int:
     return found
 
 
-def reward_terms(min_size: Decimal | None, cents: Decimal | None, daily: list[Decimal]) -> RewardTerms | None:
-    """Return what resting orders earn; None without a spread or a rate (reference 6.2: 0 or absent is none)."""
+def reward_terms(
+    min_size: Decimal | None, cents: Decimal | None, daily: list[Decimal], sponsored: Decimal | None = None
+) -> RewardTerms | None:
+    """Return what resting orders earn; None without a spread or a rate (reference 6.2: 0 or absent is none).
+
+    Listings of markets do not say who pays: what they have counts as the exchange's own.
+    """
     spread = reward_spread(cents)
     rate = sum((reported_cash(one, "rewardsDailyRate") or 0 for one in daily), 0)
-    if not spread or not rate:
+    added = reported_cash(sponsored, "sponsored_daily_rate") or Cash(0)
+    if not spread or not rate + added:
         return None
-    return RewardTerms(min_size=reward_size(min_size), max_spread=spread, daily_rate=Cash(rate))
+    return RewardTerms(min_size=reward_size(min_size), max_spread=spread, daily_rate=Cash(rate), sponsored_rate=added)
 
 
 def reward_spread(cents: Decimal | None) -> Price:
