@@ -1,0 +1,1 @@
+"""Rankings: how much a market is worth quoting."""
