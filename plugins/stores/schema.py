@@ -292,7 +292,99 @@ FROM markets m
     LEFT JOIN asked USING (market) LEFT JOIN drops d USING (market);
 """
 
-MIGRATIONS: Final[tuple[str, ...]] = (_TABLES, _VIEWS)  # append only: version n is what the first n leave behind
+_REVIEW: Final = f"""
+-- Every verdict of every scan: traded from here on, or not, by whom and by how much (R1).
+CREATE TABLE selections (
+    no INTEGER PRIMARY KEY,
+    at_us INTEGER NOT NULL,
+    market INTEGER NOT NULL REFERENCES markets,
+    verdict TEXT NOT NULL CHECK (verdict IN ('selected', 'dropped')),
+    code TEXT NOT NULL,
+    by TEXT NOT NULL,
+    value ANY,  -- what was judged, its limit, and how far it was from passing, in the unit of the filter
+    "limit" ANY,
+    margin ANY,
+    numbers_json TEXT NOT NULL
+) STRICT;
+CREATE INDEX selections_by_market ON selections (market);
+INSERT INTO selections (at_us, market, verdict, code, by, numbers_json)
+    SELECT at_us, market, 'dropped', code, by, numbers_json FROM drops;
+INSERT INTO selections (at_us, market, verdict, code, by, numbers_json)
+    SELECT 0, market, 'selected', 'selected', '', '{{}}' FROM markets WHERE market NOT IN (SELECT market FROM drops);
+DROP TABLE drops;
+
+-- The markets that were never traded, with what was said of them last.
+CREATE VIEW drops AS SELECT market, at_us, code, by, numbers_json, value, "limit", margin, max(no) AS no
+FROM selections WHERE market NOT IN (SELECT market FROM selections WHERE verdict = 'selected') GROUP BY market;
+
+CREATE VIEW v_selections AS SELECT
+    s.no, {_time("s.at_us")} AS at, m.slug, m.question, s.verdict, s.by, s.code, s.value, s."limit", s.margin,
+    s.numbers_json
+FROM selections s JOIN markets m USING (market) ORDER BY s.no;
+
+-- What resting orders may have earned, minute by minute: an estimate, in dollars; low to high is what public depth
+-- allows for the competitors' score (R2).
+CREATE TABLE reward_minutes (
+    market INTEGER NOT NULL REFERENCES markets,
+    minute_us INTEGER NOT NULL,
+    scoring INTEGER NOT NULL CHECK (scoring IN (0, 1)),
+    q_ours REAL NOT NULL,
+    q_others_low REAL NOT NULL,
+    q_others_high REAL NOT NULL,
+    share_low REAL NOT NULL,
+    share_mid REAL NOT NULL,
+    share_high REAL NOT NULL,
+    native_low REAL NOT NULL,
+    native_mid REAL NOT NULL,
+    native_high REAL NOT NULL,
+    sponsored_low REAL NOT NULL,
+    sponsored_mid REAL NOT NULL,
+    sponsored_high REAL NOT NULL,
+    PRIMARY KEY (market, minute_us)
+) STRICT, WITHOUT ROWID;
+
+CREATE VIEW v_rewards_estimated AS SELECT
+    r.market, m.slug, m.question, count(*) AS minutes, sum(r.scoring) AS scoring_minutes,
+    1.0 * sum(r.scoring) / count(*) AS uptime, sum(r.native_low) AS native_low_usd, sum(r.native_mid) AS native_mid_usd,
+    sum(r.native_high) AS native_high_usd, sum(r.sponsored_low) AS sponsored_low_usd,
+    sum(r.sponsored_mid) AS sponsored_mid_usd, sum(r.sponsored_high) AS sponsored_high_usd
+FROM reward_minutes r JOIN markets m USING (market) GROUP BY r.market;
+
+-- What the mid did after each fill (P4): horizon 0 is the fill itself. `_twice_e4` is 1/20,000 dollar; NULL where no
+-- mid was known then, or the run ended before.
+CREATE TABLE markouts (
+    trade_id TEXT NOT NULL,
+    order_no INTEGER NOT NULL,
+    horizon_us INTEGER NOT NULL,
+    mid_twice_e4 INTEGER,  -- of YES
+    per_share_twice_e4 INTEGER,  -- positive is good for us, whatever we bought or sold
+    PRIMARY KEY (trade_id, order_no, horizon_us),
+    FOREIGN KEY (trade_id, order_no) REFERENCES fills
+) STRICT, WITHOUT ROWID;
+
+CREATE VIEW v_markouts AS SELECT
+    k.trade_id, k.order_no, m.slug, {_time("f.at_us")} AS filled_at, f.outcome, f.side, o.purpose,
+    f.price_e4 / 1e4 AS price, f.size_e6 / 1e6 AS shares, k.horizon_us / 1e6 AS horizon_s, k.mid_twice_e4 / 2e4 AS mid,
+    k.per_share_twice_e4 / 2e4 AS per_share_usd, k.per_share_twice_e4 / 1e4 AS realised_spread_usd,
+    k.per_share_twice_e4 / 2e4 * f.size_e6 / 1e6 AS usd
+FROM markouts k JOIN fills f USING (trade_id, order_no) JOIN orders o USING (order_no)
+    JOIN markets m ON m.market = f.market
+WHERE f.settlement != 'failed';
+
+CREATE TABLE timings (
+    name TEXT PRIMARY KEY,
+    count INTEGER NOT NULL,
+    total_ms REAL NOT NULL,
+    p50_ms REAL NOT NULL,
+    p99_ms REAL NOT NULL,
+    max_ms REAL NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- Shares that no sell covered, each time that began or its reason changed (R9, R10).
+CREATE VIEW v_unhedged AS SELECT * FROM v_refusals WHERE purpose != 'quote' AND by = 'hedging';
+"""
+
+MIGRATIONS: Final[tuple[str, ...]] = (_TABLES, _VIEWS, _REVIEW)  # append only: version n is what the first n leave
 
 
 def version_of(connection: sqlite3.Connection) -> int:

@@ -28,7 +28,7 @@ from pmrun.runner.facts import (
     TickChanged,
     each,
 )
-from pmrun.runner.intents import Cancel, CancelAll, Drop, Halt, Intent, Observed, Place, Reason, Refuse
+from pmrun.runner.intents import Cancel, CancelAll, Drop, Halt, Intent, Observed, Place, Reason, Refuse, Select
 from pmrun.runner.inventory import Fill
 from pmrun.runner.market import Market, MarketNo, Outcome, cash_of_notional
 from pmrun.runner.orders import ENDED, LIFECYCLE, News, Order, OrderNo, Settlement, State, TradeId, settles
@@ -81,7 +81,11 @@ _APPENDED: Final[tuple[tuple[str, str], ...]] = (
         "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
     ),
     ("statuses", _STATUS),
-    ("drops", "INSERT OR REPLACE INTO drops VALUES (?, ?, ?, ?, ?)"),
+    (
+        "selections",
+        'INSERT INTO selections (at_us, market, verdict, code, by, numbers_json, value, "limit", margin) '
+        "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+    ),
     ("mids", "INSERT OR REPLACE INTO mids VALUES (?, ?, ?, ?, ?, ?, ?)"),
     ("orders", _ORDER),
     ("cancels", _CANCEL),
@@ -100,6 +104,9 @@ _APPENDED: Final[tuple[tuple[str, str], ...]] = (
     ("equity", "INSERT OR REPLACE INTO equity VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"),
     ("inventory", "INSERT OR REPLACE INTO inventory VALUES (?, ?, ?, ?, ?, ?, ?)"),
     ("funds_reconciliation", "INSERT OR REPLACE INTO funds_reconciliation VALUES (?, ?, ?, ?, ?, ?, ?)"),
+    ("reward_minutes", f"INSERT OR REPLACE INTO reward_minutes VALUES ({', '.join('?' * 15)})"),
+    ("markouts", "INSERT OR REPLACE INTO markouts VALUES (?, ?, ?, ?, ?)"),
+    ("timings", "INSERT OR REPLACE INTO timings VALUES (?, ?, ?, ?, ?, ?)"),
     ("remarks", "INSERT OR IGNORE INTO remarks (text) VALUES (?)"),
     ("run", "INSERT OR REPLACE INTO run VALUES (?, ?)"),
 )
@@ -207,6 +214,7 @@ class SqliteStore:
         self._settled: dict[tuple[TradeId, OrderNo], Settlement] = {}
         self._ledgers: dict[OrderNo, _OrderLedger] = {}
         self._held: dict[MarketNo, dict[Outcome, int]] = {}  # by our own count, to tell what a resolution pays
+        self._traded: set[MarketNo] = set()  # selected once at least: the touches of the others are not kept
         self._touches: dict[MarketNo, tuple[Micros, Book]] = {}  # the last of the present interval
         self._inventories: dict[MarketNo, Row] = {}
         self._cash = int(desk.account.funds.total)
@@ -234,6 +242,7 @@ class SqliteStore:
             CancelAll: self._cancel_all,
             Halt: self._halt,
             Drop: self._drop,
+            Select: self._select,
             Refuse: self._refuse,
             Observed: self._observed,
         }
@@ -328,7 +337,7 @@ class SqliteStore:
 
     def _book_changed(self, fact: BookChanged) -> None:
         market = fact.market
-        if market not in self._desk.markets:
+        if market not in self._markets:
             return
         before = self._touches.get(market)
         every = self._settings.mids_every
@@ -337,6 +346,8 @@ class SqliteStore:
         self._touches[market] = (fact.at, fact.book)
 
     def _add_touch(self, market: MarketNo, at: Micros, book: Book) -> None:
+        if market not in self._traded:
+            return
         bid, bid_size = book.bids[0] if book.bids else (None, None)
         ask, ask_size = book.asks[0] if book.asks else (None, None)
         mid = None if bid is None or ask is None else bid + ask
@@ -512,7 +523,16 @@ class SqliteStore:
         self._add("alerts", (at, kind, market, *_reason_row(reason)))
 
     def _drop(self, intent: Drop) -> None:
-        self._add("drops", (intent.market, intent.at, *_reason_row(intent.reason)))
+        self._verdict(intent, "dropped")
+
+    def _select(self, intent: Select) -> None:
+        self._traded.add(intent.market)
+        self._verdict(intent, "selected")
+
+    def _verdict(self, intent: Drop | Select, verdict: str) -> None:
+        numbers = intent.reason.numbers
+        judged = (numbers.get("value"), numbers.get("limit"), numbers.get("margin"))
+        self._add("selections", (intent.at, intent.market, verdict, *_reason_row(intent.reason), *judged))
 
     def _refuse(self, intent: Refuse) -> None:
         self._refusals += 1
