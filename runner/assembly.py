@@ -15,6 +15,7 @@ from pmrun.runner.options import options
 from pmrun.runner.packs import component_class
 from pmrun.runner.ports import Executor, Feed, Report
 from pmrun.runner.units import Micros
+from pmrun.runner.universe import Rescan
 from pmrun.runner.values import convert, settings_of, shown
 
 TARGET = "_target_"
@@ -22,7 +23,7 @@ TARGET = "_target_"
 DESK_NODES = ("pricing", "sizing", "ranking", "hedging", "requote", "refill")
 DESK_GROUPS = ("filters", "adjust", "risk")
 SHELL_NODES = ("feed", "fill", "executor", "store", "report", "log")
-PLAIN = {"strategy": str, "exchange": str, "thesis": str, "seed": int, "desk": dict, "universe": dict}
+PLAIN = {"strategy": str, "exchange": str, "thesis": str, "seed": int, "desk": dict, "universe": dict, "rescan": dict}
 REQUIRED = {"pricing": "price", "sizing": "size_order", "ranking": "rank_market", "hedging": "hedge"}
 OFFERS = {
     "feed": ("open",),
@@ -36,20 +37,38 @@ OPTIONAL = {"ranking", "hedging", "requote", "refill", "store", "report", "filte
 
 @dataclass(frozen=True, slots=True)
 class DeskConfig:
-    """The settings of the desk itself, as written (seconds, markets)."""
+    """The settings of the desk itself, as written (seconds)."""
 
-    decide_every: Micros = Micros(500_000)
+    orderbook_update_interval_seconds: Micros = Micros(500_000)
+    order_check_interval_seconds: Micros = Micros(500_000)
     decide_offset: Micros = Micros(0)
     gated: bool = True
     sell_holdings: bool = True
     remember: Micros = Micros(3_600_000_000)
     retry_after: Micros = Micros(1_000_000)
+    clean_start: bool = True
+    leave_hedges: bool = False
 
     def __post_init__(self) -> None:
         """Refuse times below nothing."""
-        for name in ("decide_every", "decide_offset", "remember", "retry_after"):
+        for name in ("orderbook_update_interval_seconds", "decide_offset", "remember", "retry_after"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} must be 0 seconds or more")
+        if self.order_check_interval_seconds <= 0:
+            raise ValueError("order_check_interval_seconds must be above 0 seconds")
+
+
+@dataclass(frozen=True, slots=True)
+class RescanConfig:
+    """When markets are selected anew, as written (seconds; 0: never)."""
+
+    update_interval_seconds: Micros = Micros(1_200_000_000)
+    keep: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuse a time below nothing, and rescans without an end."""
+        if self.update_interval_seconds < 0 or 0 < self.update_interval_seconds < 1_000_000:
+            raise ValueError("update_interval_seconds must be 0 (never) or at least 1 second")
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,16 +114,21 @@ def plan(config: Mapping[str, Any]) -> Plan:
         _check_offers(built[name], needed, config, name)
     desk = _plain_settings(DeskConfig, config.get("desk", {}), "desk")
     universe = _plain_settings(UniverseConfig, config.get("universe", {}), "universe")
+    rescan = _plain_settings(RescanConfig, config.get("rescan", {}), "rescan")
     made = Plan(
         config=dict(config),
         components=components,
         settings=DeskSettings(
-            pace=Pace(every=desk.decide_every, offset=desk.decide_offset),
+            pace=Pace(every=desk.orderbook_update_interval_seconds, offset=desk.decide_offset),
             max_markets=universe.max_markets,
             gated=desk.gated,
             sell_holdings=desk.sell_holdings,
             remember=desk.remember,
             retry_after=desk.retry_after,
+            recheck_after=desk.order_check_interval_seconds,
+            rescan=Rescan(every=rescan.update_interval_seconds, keep=rescan.keep),
+            clean_start=desk.clean_start,
+            leave_hedges=desk.leave_hedges,
         ),
         feed=cast(Feed, built["feed"]),
         fill=built["fill"],

@@ -27,13 +27,14 @@ from pmrun.runner.facts import (
     Together,
 )
 from pmrun.runner.grid import Grid
-from pmrun.runner.hooks import Check, Hooks, NoQuote, Quote, Wanted
-from pmrun.runner.intents import Cancel, CancelAll, Drop, Halt, Intent, Observed, Place, Reason, Refuse
+from pmrun.runner.hooks import Check, Hooks, NoQuote, Quote, Unhedged, Wanted
+from pmrun.runner.intents import Cancel, CancelAll, Drop, Halt, Intent, Observed, Place, Reason, Refuse, Select
 from pmrun.runner.inventory import Account, Fill, Inventory
 from pmrun.runner.market import Market, MarketNo, Outcome
 from pmrun.runner.orders import ENDED, Impossible, Order, OrderNo, Purpose, Settlement, State
 from pmrun.runner.reconcile import Pair, reconcile
 from pmrun.runner.units import ONE, Cash, HalfPrice, Micros, Price, Side, Size, cash_paid, complement
+from pmrun.runner.universe import MarketProspect, Rescan, Scanned, Universe
 
 _NO_TIME: Final = Micros(-(2**62))
 BUY: Final = Side.BUY  # looking a member up in its class costs more than the comparison
@@ -67,6 +68,10 @@ class DeskSettings(msgspec.Struct, frozen=True, kw_only=True):
     book_holds_us: bool = False  # the observed book shows our own orders (live) or not (tape)
     remember: Micros = Micros(3_600_000_000)  # how long an ended order is kept for late news
     retry_after: Micros = Micros(1_000_000)  # how long a rejected order is not tried again (R15)
+    recheck_after: Micros = Micros(500_000)  # how long uncovered shares wait for a new look (R10)
+    rescan: Rescan = Rescan()
+    clean_start: bool = False  # cancel what an earlier session left bidding, before anything else (R13)
+    leave_hedges: bool = False  # at the end cancel bids and quotes only; hedges go on working (R13)
 
 
 class MarketState:
@@ -83,8 +88,11 @@ class MarketState:
         "orders",
         "refused",
         "rejected",
+        "selected",
         "status",
         "terms",
+        "unhedged",
+        "unsafe",
     )
 
     def __init__(self, no: MarketNo, terms: Market, inventory: Inventory) -> None:
@@ -101,7 +109,10 @@ class MarketState:
         self.orders: dict[OrderNo, Order] = {}  # in play
         # By side of the YES book: a quote may rest as either token.
         self.refused: dict[Side, tuple[str, ...]] = {}
-        self.rejected: dict[Side, Micros] = {}  # when the exchange last said no
+        self.rejected: dict[tuple[Side, Purpose], Micros] = {}  # when the exchange last said no
+        self.selected = False  # whether it is quoted; holdings are hedged either way
+        self.unsafe: set[Side] = set()  # sides of the YES book that a check spoke against in this decision (R3)
+        self.unhedged: dict[Outcome, str] = {}  # why shares are not covered, as said last
 
     def blocked(self) -> str | None:
         """Return the code of what keeps the market from being quoted at all."""
@@ -125,7 +136,7 @@ class Desk:
         self.settings = settings
         self.account = Account()
         self.markets: dict[MarketNo, MarketState] = {}
-        self.dropped: dict[MarketNo, Reason] = {}
+        self.universe = Universe(hooks, settings.max_markets, settings.rescan)
         self.orders: dict[OrderNo, Order] = {}
         self._name = name
         self._ended: deque[tuple[Micros, OrderNo]] = deque()
@@ -169,14 +180,22 @@ class Desk:
         if fact.at > self._now:
             self._now = fact.at
         if self._origin is None:
-            self._origin = self._now  # decision times count from here
+            self._begin()
         if self._wakes and type(fact) is not TimerDue and min(self._wakes.values()) <= self._now:
             # Something else happens at the moment a component waited for: its time has come all the same.
             self._tell(TimerDue(self._now), None, None)
         self._learn[type(fact)](fact)
-        if self._due:
+        rescan = self.universe.rescan_at
+        if self._due or (rescan is not None and rescan <= self._now):
             self._decide_due()
         return out
+
+    def _begin(self) -> None:
+        """Count decision times and rescans from the first fact; cancel what an earlier session left bidding (R13)."""
+        self._origin = self._now
+        self.universe.begin(self._now)
+        if self.settings.clean_start:
+            self._out.append(CancelAll(self._now, Reason("clean_start", "desk"), BUY))
 
     @property
     def wake(self) -> Micros | None:
@@ -184,6 +203,8 @@ class Desk:
         wakes = [*self._waits.values(), *self._wakes.values()]
         if self._dirty:
             wakes.append(self.decision_after(self._now))
+        if self.universe.rescan_at is not None and self._stopped is None:
+            wakes.append(self.universe.rescan_at)
         return min(wakes, default=None)
 
     def decision_after(self, at: Micros) -> Micros:
@@ -226,21 +247,14 @@ class Desk:
             learn[type(one)](one)
 
     def _listed(self, fact: Listed) -> None:
-        if fact.market in self.markets or fact.market in self.dropped:
+        if fact.market in self.markets:
             return  # told twice
-        try:
-            objection = self.hooks.reject_market(fact.terms, None, None, fact.at)
-        except Exception as error:  # a market that could not be judged is not traded
-            objection = Reason("component_failed", "filters", {"error": f"{type(error).__name__}: {error}"})
-        limit = self.settings.max_markets
-        if objection is None and limit and len(self.markets) >= limit:
-            objection = Reason("max_markets", "desk", {"limit": limit})
-        if objection is not None:
-            self.dropped[fact.market] = objection
-            self._out.append(Drop(self._now, fact.market, objection))
-            return
-        self.markets[fact.market] = MarketState(fact.market, fact.terms, self.account.inventory(fact.market))
+        state = MarketState(fact.market, fact.terms, self.account.inventory(fact.market))
+        self.markets[fact.market] = state
         self._tell(fact, fact.market, None)
+        reason = self.universe.listed(fact.market, fact.terms, fact.at)
+        if reason is not None:
+            self._out.append(Drop(self._now, fact.market, reason))
 
     def _book_changed(self, fact: BookChanged) -> None:
         state = self.markets.get(fact.market)
@@ -303,7 +317,7 @@ class Desk:
             )
         assert type(after) is Order
         if after.state is State.REJECTED and order.state is not State.REJECTED:
-            self.markets[order.market].rejected[order.book_side] = self._now
+            self.markets[order.market].rejected[order.book_side, order.purpose] = self._now
         self._update(order, after)
         if self._hears_news:
             self._tell(fact, order.market, after)
@@ -321,7 +335,7 @@ class Desk:
             if no in self._for_answer or self.settings.book_holds_us:
                 self._touch(self.markets[no], now=self._stopped is not None)
             return
-        if no in self._for_room:
+        if no in self._for_room or after.purpose is not QUOTE:
             self._touch(self.markets[no], now=True)
         elif not before.cancel_sent:
             self._touch(self.markets[no])
@@ -369,7 +383,7 @@ class Desk:
         if settled_yes is not None:  # matched before the end, told after it
             self.account.redeem(order.market, settled_yes)
         self._tell(fact, order.market, after)
-        self._touch(self.markets[order.market])
+        self._touch(self.markets[order.market], now=self.hooks.hedges)  # a fill is hedged at once (R9)
         if self._for_funds:
             self._release_funds()
 
@@ -388,7 +402,7 @@ class Desk:
         fill = self.account.fills[fact.trade, fact.order]
         self._tell(fact, fill.market, order)
         if fact.status in (Settlement.CONFIRMED, Settlement.FAILED):
-            self._touch(self.markets[fill.market])
+            self._touch(self.markets[fill.market], now=self.hooks.hedges)
             self._release_funds()
 
     def _timer_due(self, fact: TimerDue) -> None:
@@ -410,8 +424,18 @@ class Desk:
 
     def _feed_ended(self, fact: FeedEnded) -> None:
         self._tell(fact, None, None)
-        self._stopped = "feed_ended"
-        self._pull_all("feed_ended")
+        self.stop("feed_ended")
+
+    def stop(self, code: str) -> None:
+        """Quote and hedge nothing any more, and pull what rests; hedges stay where the settings say so (R13)."""
+        self._stopped = code
+        if not self.settings.leave_hedges:
+            self._pull_all(code)
+            return
+        for state in self.markets.values():
+            for order in list(state.orders.values()):
+                if order.purpose is QUOTE:
+                    self._cancel(order, Reason(code, "desk"))
 
     # Deciding.
 
@@ -426,10 +450,60 @@ class Desk:
     def _decide_due(self) -> None:
         """Decide every market that changed, in order of listing, once all that is told at this moment is learned."""
         self._due = False
+        if self._stopped is None:
+            if self.universe.due(self._now):
+                self._rescan()
+            elif self.universe.waiting:
+                self._admit()
         due = sorted(self._dirty) if self.settings.gated else list(self.markets)
         self._dirty.clear()
         for no in due:
             self._decide(self.markets[no])
+
+    def _admit(self) -> None:
+        """Judge the markets whose book came for the first time."""
+        waiting = self.universe.waiting
+        self._select([self.markets[no] for no in self._dirty if no in waiting], anew=False)
+
+    def _rescan(self) -> None:
+        """Select anew among all markets; without `keep`, every quote is cancelled first (R12)."""
+        if not self.settings.rescan.keep:
+            for state in self.markets.values():
+                for order in self._replaceable(state):
+                    if order.purpose is QUOTE:
+                        self._cancel(order, Reason("rescan", "universe"))
+        self._select(list(self.markets.values()), anew=True)
+
+    def _select(self, states: list[MarketState], anew: bool) -> None:
+        if not states:
+            return
+        selected, dropped = self.universe.scan(states, self._prospect, self._now, anew)
+        for state in states:
+            no = state.no
+            chosen = selected.get(no)
+            if chosen is not None:
+                self._out.append(Select(self._now, no, chosen))
+            elif no in dropped:
+                self._out.append(Drop(self._now, no, dropped[no]))
+            if anew or chosen is not None:
+                state.selected = chosen is not None
+                self._dirty[no] = None
+
+    def _prospect(self, state: Scanned) -> MarketProspect:
+        return MarketProspect(self.hooks, state, self._now, lambda: self._tried(self.markets[state.no]))
+
+    def _tried(self, state: MarketState) -> tuple[list[Wanted], dict[Side, tuple[Reason, ...]]]:
+        """Return what would be wanted, and why a side of the YES book could not be quoted with nothing committed."""
+        refusals: dict[Side, tuple[Reason, ...]] = {side: (Reason("no_quote", "pricing"),) for side in Side}
+
+        def refuse(_: MarketState, outcome: Outcome, side: Side, *rest: Any) -> None:
+            refusals[_slot(outcome, side)] = rest[-1]
+
+        wanted = self._wanted(state, refuse)
+        for want in wanted:
+            slot = _slot(want.outcome, want.side)
+            refusals[slot] = self._objections(state, want, 0, resting=False, checks=self.hooks.safety)
+        return wanted, refusals
 
     def _decide(self, state: MarketState) -> None:
         """Bring what rests in line with what ought to rest."""
@@ -442,20 +516,27 @@ class Desk:
             self._for_answer.discard(no)
         if self._stopped is not None:
             for order in self._replaceable(state):
-                self._cancel(order, Reason(self._stopped, "desk"))
+                if order.purpose is QUOTE or not self.settings.leave_hedges:
+                    self._cancel(order, Reason(self._stopped, "desk"))
             return
         if self.hooks.waits:
             self._set_wake(no)
+        if not state.selected and not state.orders and not state.inventory.held:
+            return
         code = state.blocked()
         if code is not None:
             self._pull(state, code)
             return
         try:
-            wanted = self._wanted(state)
+            if state.unsafe:
+                state.unsafe.clear()
+            wanted = self._hedges(state) if self.hooks.hedges else []
+            if state.selected:
+                wanted.extend(self._wanted(state, self._refuse))
             self._settle_difference(state, reconcile(wanted, self._replaceable(state)))
         except Exception as error:  # fail closed: a component that raises stops the quoting of this market
             self._observe_oddity("component_failed", {"market": no, "error": f"{type(error).__name__}: {error}"})
-            self._pull(state, "component_failed")
+            self._pull(state, "component_failed", hedges=True)
 
     def _set_wake(self, no: MarketNo) -> None:
         try:
@@ -471,20 +552,47 @@ class Desk:
     def _replaceable(self, state: MarketState) -> list[Order]:
         return [order for order in state.orders.values() if not order.cancel_sent]
 
-    def _wanted(self, state: MarketState) -> list[Wanted]:
+    def _hedges(self, state: MarketState) -> list[Wanted]:
+        """Return the orders that bring holdings back, and say which shares none of them covers (R9, R10)."""
+        if not state.inventory.held:
+            state.unhedged.clear()
+            return []
+        assert state.book is not None
+        working = [order for order in state.orders.values() if order.purpose is not QUOTE]
+        wanted: list[Wanted] = []
+        gaps: dict[Outcome, Unhedged] = {}
+        for answer in self.hooks.hedge(state.terms, state.no, state.book, state.inventory, working, self._now):
+            if isinstance(answer, Unhedged):
+                gaps[answer.outcome] = answer
+            else:
+                wanted.append(answer)
+        for outcome in Outcome:
+            gap = gaps.get(outcome)
+            if gap is None:
+                state.unhedged.pop(outcome, None)
+            elif state.unhedged.get(outcome) != gap.code:
+                state.unhedged[outcome] = gap.code
+                reasons = (Reason(gap.code, "hedging", gap.numbers),)
+                self._out.append(
+                    Refuse(self._now, state.no, outcome, Side.SELL, None, gap.size, Purpose.HEDGE, reasons)
+                )
+        return wanted
+
+    def _wanted(self, state: MarketState, refuse: Callable[..., None]) -> list[Wanted]:
         assert state.book is not None
         wanted: list[Wanted] = []
         for quote in self.hooks.price(state.terms, state.book, state.inventory, self._now):
             if type(quote) is NoQuote:
                 reasons = (Reason(quote.code, "pricing", quote.numbers),)
-                self._refuse(state, quote.outcome, quote.side, None, None, reasons)
+                refuse(state, quote.outcome, quote.side, None, None, reasons)
+                state.unsafe.add(_slot(quote.outcome, quote.side))
                 continue
-            order = self._fit(state, quote)  # type: ignore[arg-type]
+            order = self._fit(state, quote, refuse)  # type: ignore[arg-type]
             if order is not None:
                 wanted.append(order)
         return wanted
 
-    def _fit(self, state: MarketState, quote: Quote) -> Wanted | None:
+    def _fit(self, state: MarketState, quote: Quote, refuse: Callable[..., None]) -> Wanted | None:
         """Put a quote on the grid, give it a size, choose its token (R4, R4a, R7)."""
         outcome, side, wished, basis = quote
         assert state.book is not None
@@ -494,13 +602,12 @@ class Desk:
         bids, asks = book.bids, book.asks
         price = grid.behind_touch(side, grid.place(side, wished), bids[0][0], asks[0][0])
         if price not in grid:
-            reasons = (Reason("no_valid_price", "grid", {"tick": grid.tick}),)
-            self._refuse(state, outcome, side, price, size, reasons)
+            refuse(state, outcome, side, price, size, (Reason("no_valid_price", "grid", {"tick": grid.tick}),))
             return None
         least = state.terms.min_order_size
         if size is None or size < least:
             reasons = (Reason("below_min_size", "sizing", {"size": size or 0, "min": least}),)
-            self._refuse(state, outcome, side, price, size, reasons)
+            refuse(state, outcome, side, price, size, reasons)
             return None
         outcome, side, price = self._token(state, outcome, side, price, size)
         return Wanted(outcome, side, price, size, QUOTE, basis)
@@ -521,8 +628,8 @@ class Desk:
     def _offerable(self, state: MarketState, outcome: Outcome) -> int:
         """Shares that are free or promised to quotes only, which a new quote would replace."""
         holding = state.inventory.of(outcome)
-        if not holding.confirmed:
-            return 0
+        if not holding.confirmed or self.hooks.hedges:
+            return 0  # hedging offers what is held (R9)
         quoted = sum(
             order.reserved for order in state.orders.values() if order.outcome is outcome and order.purpose is QUOTE
         )
@@ -540,6 +647,8 @@ class Desk:
                 self._keep_or_move(state, order, want, kept, missing)
             elif not self._cancel(order, Reason("not_wanted")):
                 committed += order.exposed  # it cannot leave before it is answered
+        if self.hooks.hedges and missing:
+            self._make_way(missing, kept)
         for order in kept:
             committed += order.exposed
         if kept and self.hooks.checks:
@@ -549,15 +658,57 @@ class Desk:
             if self._fits(state, want, committed, fit):
                 fit.append(want)
                 committed += want.notional if want.side is BUY else 0
+        if state.unsafe and self._one_side_alone(state):
+            fit = self._without_quotes(state, kept, fit)
         for want in fit:  # only now: a component that raised has kept all of them back
             self._place(state, want)
+        if self.hooks.hedges:
+            self._watch_gap(state)
+
+    def _make_way(self, missing: list[Wanted], kept: list[Order]) -> None:
+        """Put hedges first, and cancel the quotes of ours that one would match (O11)."""
+        missing.sort(key=lambda want: want.purpose is QUOTE)
+        for want in missing:
+            if want.purpose is QUOTE:
+                return
+            buys = (want.side is BUY) == (want.outcome is YES)
+            price = want.price if want.outcome is YES else ONE - want.price
+            for order in kept[:]:
+                if order.purpose is QUOTE and _matches(buys, price, order):
+                    self._cancel(order, Reason("hedge_first", "desk"))
+                    kept.remove(order)
+
+    def _one_side_alone(self, state: MarketState) -> bool:
+        """Whether a side that was spoken against takes the other one with it (R3)."""
+        assert state.book is not None
+        return self.hooks.needs_both_sides(state.terms, state.book)
+
+    def _without_quotes(self, state: MarketState, kept: list[Order], fit: list[Wanted]) -> list[Wanted]:
+        """Pull the quotes that rest and refuse those that would; return the rest (R3)."""
+        reason = Reason("other_side_unsafe", "desk")
+        for order in kept:
+            if order.purpose is QUOTE and _slot(order.outcome, order.side) not in state.unsafe:
+                self._cancel(order, reason)
+                self._refuse(state, order.outcome, order.side, order.price, order.remaining, (reason,))
+        for want in fit:
+            if want.purpose is QUOTE:
+                self._refuse(state, want.outcome, want.side, want.price, want.size, (reason,))
+        return [want for want in fit if want.purpose is not QUOTE]
+
+    def _watch_gap(self, state: MarketState) -> None:
+        """Look again soon where shares that could be sold are covered by nothing (R10's backstop)."""
+        for outcome in Outcome:
+            if state.inventory.of(outcome).sellable >= state.terms.min_order_size:
+                again = Micros(self._now + self.settings.recheck_after)
+                self._waits[state.no] = min(again, self._waits.get(state.no, again))
 
     def _judge_kept(self, state: MarketState, kept: list[Order], committed: int) -> int:
         """Pull what must not rest any more; return what is committed without it."""
-        for order in kept:
+        for order in kept[:]:
             mine = order.exposed
             reasons = self._objections(state, _as_wanted(order), committed - mine, resting=True)
             if reasons:
+                kept.remove(order)
                 if self._cancel(order, reasons[0]):
                     committed -= mine
                     self._for_room.add(state.no)  # another order may have waited for this one to rest long enough
@@ -582,11 +733,13 @@ class Desk:
     def _keep_or_move(
         self, state: MarketState, order: Order, want: Wanted, kept: list[Order], missing: list[Wanted]
     ) -> None:
-        same = order.price == want.price and (order.filled > 0 or order.size == want.size)
+        same = order.price == want.price and (
+            order.size == want.size if order.filled == 0 else want.purpose is QUOTE or order.remaining == want.size
+        )
         unanswered = order.state is PENDING_SUBMIT  # it cannot be cancelled yet; its answer decides again
         if unanswered and not same:
             self._for_answer.add(state.no)
-        when = None if same or unanswered else self.hooks.replace_at(order, want, state.terms, self._now)
+        when = None if same or unanswered else self._replace_at(state, order, want)
         if when is None or when > self._now:
             if when is not None:
                 self._waits[state.no] = min(when, self._waits.get(state.no, when))
@@ -595,9 +748,16 @@ class Desk:
         self._cancel(order, Reason("moved", want.basis, {"from": order.price, "to": want.price}))
         missing.append(want)
 
+    def _replace_at(self, state: MarketState, order: Order, want: Wanted) -> Micros | None:
+        """Return when an order may make way; an exit does so at once (R9: dynamic follow)."""
+        if want.purpose is not QUOTE:
+            return self._now
+        return self.hooks.replace_at(order, want, state.terms, self._now)
+
     def _retries_later(self, state: MarketState, want: Wanted) -> bool:
         """Whether the exchange rejected such an order a moment ago; the same again would be rejected too."""
-        again = Micros(state.rejected.get(_slot(want.outcome, want.side), _NO_TIME) + self.settings.retry_after)
+        last = state.rejected.get((_slot(want.outcome, want.side), want.purpose), _NO_TIME)
+        again = Micros(last + self.settings.retry_after)
         if again <= self._now:
             return False
         self._waits[state.no] = min(again, self._waits.get(state.no, again))
@@ -617,6 +777,8 @@ class Desk:
             )
             if objection is not None:
                 found.append(Reason(objection.code, check.name, objection.numbers))
+                if check.safety and order.purpose is QUOTE:
+                    state.unsafe.add(_slot(order.outcome, order.side))
         return tuple(found)
 
     def _fits_beside(self, state: MarketState, want: Wanted, committed: int, beside: list[Wanted]) -> bool:
@@ -719,9 +881,13 @@ class Desk:
         self._out.append(Cancel(self._now, order.no, reason))
         return True
 
-    def _pull(self, state: MarketState, code: str) -> None:
+    def _pull(self, state: MarketState, code: str, hedges: bool = False) -> None:
+        """Pull the quotes; the hedges too where the market is halted or nobody can say what they ought to be."""
         for order in self._replaceable(state):
-            self._cancel(order, Reason(code, "desk"))
+            if hedges or state.halted or order.purpose is QUOTE:
+                self._cancel(order, Reason(code, "desk"))
+        if not state.selected:
+            return
         for outcome in Outcome:
             self._refuse(state, outcome, Side.BUY, None, None, (Reason(code, "desk"),))
 

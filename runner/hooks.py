@@ -289,6 +289,7 @@ class Check(NamedTuple):
     name: str
     judges: frozenset[Purpose]
     cumulative: bool  # it judges a sum: both orders of a replacement must fit it together
+    safety: bool  # it judges the market, not what we did in it: where both sides are needed, both must pass (R3)
     object_to_order: Call  # positional, in the order of the specification; one objection or None
 
 
@@ -325,10 +326,17 @@ class Hooks:
         self._observers = [caller for _, _, caller in self._each("observe", components)]
         self._wakes = [caller for _, _, caller in self._each("next_wake", components)]
         self.checks = tuple(
-            Check(name, _judged(component), bool(getattr(component, "cumulative", False)), caller)
+            Check(
+                name,
+                _judged(component),
+                bool(getattr(component, "cumulative", False)),
+                bool(getattr(component, "safety", True)),
+                caller,
+            )
             for name, component, caller in self._each("object_to_order", components)
         )
         self.sums = tuple(check for check in self.checks if check.cumulative)
+        self.safety = tuple(check for check in self.checks if check.safety or check.cumulative)
         self._filters = [
             Filter(name, self._names("reject_market", name) & {"book", "prospect"} != set(), caller)
             for name, _, caller in self._each("reject_market", components)

@@ -44,10 +44,11 @@ class Cancel(_Intent, tag="cancel", frozen=True):
     reason: Reason
 
 
-class CancelAll(_Intent, tag="cancel_all", frozen=True):
-    """Take everything off the book."""
+class CancelAll(_Intent, tag="cancel_all", frozen=True, omit_defaults=True):
+    """Take everything off the book, or everything on one side."""
 
     reason: Reason
+    side: Side | None = None
 
 
 class Halt(_Intent, tag="halt", frozen=True):

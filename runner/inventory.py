@@ -107,6 +107,11 @@ class Inventory:
         return self._yes if outcome is Outcome.YES else self._no
 
     @property
+    def held(self) -> int:
+        """Shares of either token, settled or not."""
+        return self._yes.held + self._no.held
+
+    @property
     def pairs(self) -> Size:
         """Shares held on both sides: each pair is a dollar, whatever happens."""
         return Size(min(self._yes.held, self._no.held))

@@ -7,7 +7,8 @@ from typing import Any
 
 from pmrun.runner.desk import Desk
 from pmrun.runner.facts import Fact, Filled, FundsSeen, Listed, OrderNews, Settled, each
-from pmrun.runner.intents import Cancel, CancelAll, Drop, Intent, Observed, Place, Refuse
+from pmrun.runner.intents import Cancel, CancelAll, Drop, Intent, Observed, Place, Refuse, Select
+from pmrun.runner.market import MarketNo
 from pmrun.runner.orders import News, Settlement
 from pmrun.runner.ports import FeedInfo
 from pmrun.runner.units import CASH_SCALE, NOTIONAL_PER_CASH, PRICE_SCALE, SIZE_SCALE, Cash
@@ -29,7 +30,8 @@ class Tally:
         self.refusals: Counter[str] = Counter()
         self.cancels: Counter[str] = Counter()
         self.rejections: Counter[str] = Counter()
-        self.dropped: Counter[str] = Counter()
+        self.verdicts: dict[MarketNo, str] = {}  # who dropped a market last
+        self.selected: set[MarketNo] = set()  # ever
         self.oddities: Counter[str] = Counter()
         self.scanned = 0
         self.fills = 0
@@ -96,6 +98,13 @@ class Tally:
             "rejected": sum(self.rejections.values()),
         }
 
+    @property
+    def rejected_by(self) -> dict[str, int]:
+        """Markets that were never traded, by who dropped them last; those without a book were never judged."""
+        counts = Counter(by for market, by in self.verdicts.items() if market not in self.selected)
+        unseen = self.scanned - len(self.selected.union(self.verdicts))
+        return dict(counts.most_common()) | ({"no_book": unseen} if unseen else {})
+
     def _intent(self, intent: Intent) -> None:
         match intent:
             case CancelAll():
@@ -105,7 +114,9 @@ class Tally:
                 for reason in intent.reasons:
                     self.refusals[f"{reason.by}: {reason.code}"] += 1
             case Drop():
-                self.dropped[intent.reason.by] += 1
+                self.verdicts[intent.market] = intent.reason.by
+            case Select():
+                self.selected.add(intent.market)
             case Observed():
                 self.oddities[intent.reason.code] += 1
             case _:
@@ -142,8 +153,8 @@ def summarise(desk: Desk, tally: Tally, info: FeedInfo, **more: Any) -> dict[str
         "intents": tally.intents,
         "markets": {
             "scanned": tally.scanned,
-            "selected": len(desk.markets),
-            "rejected_by": dict(tally.dropped),
+            "selected": len(tally.selected),
+            "rejected_by": tally.rejected_by,
         },
         "orders": tally.orders,
         "fills": {

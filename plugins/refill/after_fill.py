@@ -19,6 +19,7 @@ class AfterFill:
     _filled: dict[tuple[MarketNo, Outcome], Micros] = field(default_factory=dict, init=False, repr=False)
 
     depth = NO_BOOK
+    safety = False  # waiting after a fill says nothing of the market (R3)
     observes = (Filled,)
 
     def __post_init__(self) -> None:

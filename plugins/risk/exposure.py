@@ -17,6 +17,7 @@ class Exposure:
     order: int | None = None
     depth = NO_BOOK
     cumulative = True
+    safety = False  # what we hold says nothing of the market (R3)
 
     def __post_init__(self) -> None:
         """Refuse a limit of nothing."""

@@ -7,8 +7,8 @@ from pmrun.runner.compose import compose_config
 from pmrun.runner.errors import ConfigError
 
 TOP = (
-    "known: adjust, desk, exchange, executor, feed, fill, filters, log, pricing, refill, report, requote, risk, seed, "
-    "sizing, store, strategy, thesis, universe"
+    "known: adjust, desk, exchange, executor, feed, fill, filters, hedging, log, pricing, ranking, refill, report, "
+    "requote, rescan, risk, seed, sizing, store, strategy, thesis, universe"
 )
 CLIFF = "known: hysteresis, order, price_cliff_threshold"
 CHECKS = "cliff, exposure, hedge_protection, position, protection_size, stale_book, volatility"
@@ -30,8 +30,8 @@ MISTAKES = {
     "sedd=3": f"sedd=3: unknown setting; {TOP}",
     "+sedd=3": f"sedd=3: unknown setting; {TOP}",
     "++sedd=3": f"sedd=3: unknown setting; {TOP}",
-    "desk.speed=1": "desk.speed=1: unknown setting; known: decide_every, decide_offset, gated, remember, "
-    "retry_after, sell_holdings",
+    "desk.speed=1": "desk.speed=1: unknown setting; known: clean_start, decide_offset, gated, leave_hedges, "
+    "order_check_interval_seconds, orderbook_update_interval_seconds, remember, retry_after, sell_holdings",
     "+universe.markets=3": "universe.markets=3: unknown setting; known: max_markets",
     "+risk.cliff._partial_=true": f"risk.cliff._partial_=true: unknown setting; {CLIFF}",
     "hydra.nope=3": "hydra.nope=3: unknown setting of Hydra; see pmrun --cfg hydra",
@@ -99,7 +99,7 @@ MISTAKES = {
     "executor.funds=-1": "executor.funds=-1: funds must be above 0 and below 100,000,000,000 dollars",
     "sizing=fixed sizing.shares=0": "sizing.shares=0: shares must be above 0, in hundredths of a share",
     "universe.max_markets=-1": "universe.max_markets=-1: max_markets must be 0 (no limit) or more",
-    "desk.decide_every=-1": "desk.decide_every=-1: decide_every must be 0 seconds or more",
+    "desk.orderbook_update_interval_seconds=-1": "desk.orderbook_update_interval_seconds=-1: orderbook_update_interval_seconds must be 0 seconds or more",
     "seed=-1": "seed=-1: must be 0 or more",
     # Wrong units.
     f"{PRICE}=5": f"{PRICE}=5: price_cliff_threshold must be above 0 and below 1 dollar",

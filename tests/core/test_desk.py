@@ -55,9 +55,10 @@ from pmrun.runner.facts import (
     StatusChanged,
     TickChanged,
     TimerDue,
+    Together,
 )
 from pmrun.runner.hooks import NoQuote, Objection, Wanted, hookimpl
-from pmrun.runner.intents import Cancel, CancelAll, Drop, Halt, Intent, Observed, Place, Reason, Refuse
+from pmrun.runner.intents import Cancel, CancelAll, Drop, Halt, Intent, Observed, Place, Reason, Refuse, Select
 from pmrun.runner.market import MarketNo
 from pmrun.runner.orders import News, OrderNo, State
 from pmrun.runner.units import Micros, Price, parse_price
@@ -108,9 +109,8 @@ def test_the_end_of_the_feed_pulls_everything_and_ends_the_quoting():
 )
 def test_a_crossed_locked_or_one_sided_book_quotes_nothing_and_pulls(shown, code):
     fresh, _ = make_desk(bid(YES, "0.40"), ask(YES, "0.60"))
-    refused = fresh.handle(told(shown))
-    assert places(refused) == []
-    assert why(refused) == [code, code]
+    assert fresh.handle(told(shown)) == [Drop(NOON, FIRST, Reason(code, "universe"))]
+    assert len(places(fresh.handle(book_at("0.46", "0.54", later(1))))) == 2
     desk, _ = two_sided()
     pulled = desk.handle(told(shown, at=later(1)))
     assert cancels(pulled) == [1, 2]
@@ -683,17 +683,18 @@ def test_a_market_that_a_filter_rejects_is_dropped_and_never_quoted():
         bid(YES, "0.40"), components={"filters.accepting": Accepting()}, terms=market(accepting_orders=False)
     )
     assert desk.handle(QUIET) == []
-    assert desk.dropped[FIRST] == Reason("not_accepting_orders", "filters.accepting")
-    assert Drop(NOON, MarketNo(1), desk.dropped[FIRST]) in desk.handle(
+    assert desk.universe.dropped[FIRST] == Reason("not_accepting_orders", "filters.accepting")
+    assert Drop(NOON, MarketNo(1), desk.universe.dropped[FIRST]) in desk.handle(
         Listed(NOON, MarketNo(1), market(accepting_orders=False))
     )
 
 
 def test_the_first_markets_are_taken_and_the_rest_is_dropped():
-    desk, _ = make_desk(terms=[market(), market()], max_markets=2)
-    (drop,) = desk.handle(Listed(NOON, MarketNo(2), market()))
-    assert drop == Drop(NOON, MarketNo(2), Reason("max_markets", "desk", {"limit": 2}))
-    assert set(desk.markets) == {0, 1}
+    desk, _ = make_desk(terms=[market(), market(), market()], max_markets=2)
+    said = desk.handle(Together(NOON, tuple(book_at("0.46", "0.54", no=no) for no in range(3))))
+    assert only(Drop, said) == [Drop(NOON, MarketNo(2), Reason("max_markets", "universe", {"limit": 2}))]
+    assert [intent.market for intent in only(Select, said)] == [0, 1]
+    assert desk.handle(book_at("0.46", "0.54", later(1), no=2)) == []
 
 
 def test_a_listing_told_twice_changes_nothing():
@@ -813,7 +814,8 @@ def test_two_desks_told_the_same_give_the_same_bytes():
 
 def test_a_desk_without_components_that_answer_says_nothing():
     desk, _ = make_desk()
-    assert desk.handle(QUIET) == []
+    assert desk.handle(QUIET) == [Select(NOON, FIRST, Reason("selected", "universe"))]
+    assert desk.handle(book_at("0.46", "0.54", later(1))) == []
 
 
 def test_what_is_held_counts_at_the_mid_and_without_a_mid_at_cost():
@@ -863,5 +865,5 @@ def test_a_market_whose_component_cannot_learn_or_wait_is_halted(component):
 
 def test_a_market_that_a_filter_fails_to_judge_is_not_traded():
     desk, _ = make_desk(bid(YES, "0.40"), components={"filters.mine": BrokenFilter()})
-    assert desk.dropped[FIRST].code == "component_failed"
+    assert desk.universe.dropped[FIRST].code == "component_failed"
     assert desk.handle(QUIET) == []

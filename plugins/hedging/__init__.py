@@ -1,0 +1,1 @@
+"""Hedging: what brings holdings back."""
