@@ -1,0 +1,114 @@
+"""The feed of simulated markets."""
+
+import hashlib
+from dataclasses import dataclass
+
+import msgspec
+import numpy as np
+
+from pmrun.plugins.executors.kernel import PRINT, Rows
+from pmrun.plugins.feeds.sim.flow import COLUMNS, Flow, flow
+from pmrun.plugins.feeds.sim.plan import Plan
+from pmrun.plugins.feeds.sim.terms import plans
+from pmrun.runner.facts import Fact, MarketStatus, StatusChanged, TickChanged
+from pmrun.runner.market import Market, MarketNo
+from pmrun.runner.ports import FeedData, FeedInfo
+from pmrun.runner.units import SECOND, Micros
+
+START = Micros(1_790_000_000 * SECOND)  # 2026-09-21: any day would do, every run has the same
+REMARK = "simulated markets: drawn from statistics of recorded ones, no recording"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Simulated:
+    """Markets that never were: the same seed and settings always give the same ones (C1).
+
+    `markets` is their number, `length` how long they are watched, `jumps` scales how often fair value jumps.
+    """
+
+    seed: int
+    markets: int = 48
+    length: Micros = Micros(7_200 * SECOND)
+    jumps: float = 1.0
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be simulated."""
+        if not 0 <= self.seed < 2**63:
+            raise ValueError("seed must be from 0 to 9,223,372,036,854,775,807")
+        if not 1 <= self.markets <= 1_000:
+            raise ValueError("markets must be from 1 to 1,000")
+        if not 60 * SECOND <= self.length <= 86_400 * SECOND:
+            raise ValueError("length must be from 60 to 86,400 seconds")
+        if not 0 <= self.jumps <= 100:
+            raise ValueError("jumps must be from 0 to 100")
+
+    def open(self) -> FeedData:
+        """Draw the markets and let them happen."""
+        drawn = plans(self.seed, self.markets, START, self.length, self.jumps)
+        seeds = np.random.SeedSequence([self.seed, 2]).spawn(len(drawn))
+        flows = [
+            flow(plan, np.random.Generator(np.random.PCG64(seed)), START, self.length)
+            for plan, seed in zip(drawn, seeds, strict=True)
+        ]
+        rows = merged(drawn, flows)
+        markets = tuple(plan.market for plan in drawn)
+        notes = _notes(flows)
+        return FeedData(
+            markets=markets,
+            steps=tuple(int(plan.step) for plan in drawn),
+            rows=rows,
+            notes=notes,
+            info=FeedInfo(
+                name="sim",
+                source=f"seed {self.seed}",
+                simulated=True,
+                data_hash=data_hash(markets, rows, notes),
+                frames=int(rows.frame[-1]),
+                prints=int((rows.kind == PRINT).sum()),
+                first_at=Micros(int(rows.at[0])),
+                last_at=Micros(max(int(rows.at[-1]), *(int(note.at) for note in notes))),
+                remarks=(REMARK,),
+            ),
+        )
+
+
+def merged(drawn: list[Plan], flows: list[Flow]) -> Rows:
+    """Put the markets' rows in order of time and number the frames."""
+    tables = [np.array(found.rows, np.int64).reshape(-1, COLUMNS) for found in flows]
+    table = np.concatenate(tables)
+    market = np.repeat(np.arange(len(tables)), [len(one) for one in tables])
+    step = np.array([int(plan.step) for plan in drawn], np.int64)[market]
+    order = np.argsort(table[:, 0], kind="stable")
+    table, market, step = table[order], market[order], step[order]
+    new = np.ones(len(table), np.int64)
+    new[1:] = (table[1:, 5] != table[:-1, 5]) | (market[1:] != market[:-1])
+    at = START + table[:, 0] * 1_000
+    return Rows(
+        at,
+        at,
+        np.cumsum(new),
+        market.astype(np.int32),
+        table[:, 1].astype(np.uint8),
+        table[:, 2].astype(np.uint8),
+        (table[:, 3] * step).astype(np.int32),
+        np.ascontiguousarray(table[:, 4]),
+    )
+
+
+def _notes(flows: list[Flow]) -> tuple[Fact, ...]:
+    notes: list[Fact] = []
+    for number, found in enumerate(flows):
+        market = MarketNo(number)
+        notes += [TickChanged(Micros(START + ms * 1_000), market, tick) for ms, tick in found.ticks]
+        if found.settled:
+            ms, paid = found.settled
+            notes.append(StatusChanged(Micros(START + ms * 1_000), market, MarketStatus.RESOLVED, paid))
+    return tuple(sorted(notes, key=lambda note: note.at))
+
+
+def data_hash(markets: tuple[Market, ...], rows: Rows, notes: tuple[Fact, ...]) -> str:
+    """Return the SHA-256 of everything a feed says."""
+    digest = hashlib.sha256(msgspec.json.encode([markets, notes]))
+    for column in rows:
+        digest.update(np.ascontiguousarray(column).tobytes())
+    return digest.hexdigest()
