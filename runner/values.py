@@ -65,6 +65,9 @@ def describe(kind: Any) -> str:
         return "null"
     if typing.get_origin(kind) in (list, tuple):
         return f"a list of {describe(typing.get_args(kind)[0])}"
+    group = _group(kind)
+    if group is not None:
+        return f"a mapping of {' and '.join(settings_of(group))}"
     names = {bool: "true or false", int: "a whole number", float: "a number", str: "text", Path: "a path"}
     return names.get(kind, getattr(kind, "__name__", str(kind)))
 
@@ -73,12 +76,21 @@ def _choices(kind: Any) -> tuple[Any, ...]:
     return typing.get_args(kind) if typing.get_origin(kind) in (typing.Union, types.UnionType) else ()
 
 
+def _group(kind: Any) -> Any:
+    """Return the class of a setting that has settings of its own, such as Range[Price]; None for any other."""
+    found = typing.get_origin(kind) or kind
+    return found if isinstance(found, type) and dataclasses.is_dataclass(found) else None
+
+
 def convert(kind: Any, value: Any, key: str) -> Any:
     """Convert one value; raises ConfigError with the key, the value and what is allowed.
 
     A reference to the environment is looked up here and nowhere else: what it holds may be a secret, and no message
     shows it.
     """
+    group = _group(kind)
+    if group is not None:
+        return _convert_group(group, typing.get_args(kind), value, key)
     if refers_to_environment(value):
         return _convert_secret(kind, value, key)
     choices = _choices(kind)
@@ -103,6 +115,25 @@ def convert(kind: Any, value: Any, key: str) -> Any:
             return value
         raise ConfigError(key, shown(value), "must be a mapping")
     return _convert_plain(kind, value, key)
+
+
+def _convert_group(group: Any, units: tuple[Any, ...], value: Any, key: str) -> Any:
+    """Convert each setting under its own key; what is not given has its default."""
+    if not isinstance(value, Mapping):
+        raise ConfigError(key, shown(value), f"must be {describe(group)}")
+    settings = settings_of(group)
+    arguments = {}
+    for name, each in value.items():
+        if name not in settings:
+            raise ConfigError(f"{key}.{name}", shown(each), f"unknown setting; known: {', '.join(sorted(settings))}")
+        kind = settings[name].kind
+        arguments[name] = convert(kind[units] if units else kind, each, f"{key}.{name}")
+    try:
+        return group(**arguments)
+    except ValueError as error:
+        name = str(error).partition(" must ")[0]
+        where, what = (f"{key}.{name}", value[name]) if name in value else (key, value)
+        raise ConfigError(where, shown(what), str(error)) from None
 
 
 def _convert_secret(kind: Any, value: Any, key: str) -> Any:

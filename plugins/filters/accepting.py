@@ -16,4 +16,4 @@ class Accepting:
     @hookimpl
     def reject_market(self, market: Market) -> Objection | None:
         """Reject a market that takes no orders."""
-        return None if market.accepting_orders else Objection("not_accepting_orders", {})
+        return None if market.accepting_orders else Objection("not_accepting_orders")

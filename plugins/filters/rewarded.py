@@ -4,7 +4,6 @@ from dataclasses import dataclass
 
 from pmrun.runner.hooks import NO_BOOK, Objection, hookimpl
 from pmrun.runner.market import Market
-from pmrun.runner.units import Cash
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -16,6 +15,6 @@ class Rewarded:
 
     @hookimpl
     def reject_market(self, market: Market) -> Objection | None:
-        """Reject a market without a daily reward."""
-        rate = market.rewards.daily_rate if market.rewards else Cash(0)
-        return None if rate > 0 else Objection("no_rewards", {"daily_rate": rate})
+        """Reject a market that neither the exchange nor a sponsor pays for."""
+        terms = market.rewards
+        return None if terms and terms.daily_rate + terms.sponsored_rate > 0 else Objection("no_rewards")
