@@ -43,8 +43,8 @@ class HedgeSell:
     cost take all of it; else the best bid if that is within max_bid_gap; else max(cost, mid) plus
     `min_profit_margin_bps`, resting. When the best bid is `stop_loss_pct` below the cost, or `take_profit_pct` above
     it, everything is sold into the bids. `dynamic_follow_enabled` moves a resting exit with the market; without, it
-    keeps its price. A rejected exit is tried again after `retry_delay` seconds; after `max_retries` an alarm is given
-    and the next attempt waits for `cooldown` seconds.
+    keeps its price. A rejected exit is tried again after `retry_delay` seconds, `max_retries` times in a row; then an
+    alarm is given and the next attempt waits for `cooldown` seconds.
     """
 
     max_bid_gap: Price = Price(500)
@@ -88,7 +88,7 @@ class HedgeSell:
             return
         failures = self._failures.setdefault(key, _Failures())
         failures.count += 1
-        wait = self.retry_delay if failures.count < self.max_retries else self.cooldown
+        wait = self.retry_delay if failures.count <= self.max_retries else self.cooldown
         failures.until = Micros(fact.at + wait)
 
     @hookimpl
@@ -150,7 +150,7 @@ class HedgeSell:
             yield Unhedged(outcome, size, "below_min_size", {"size": size, "min": market.min_order_size})
 
     def _waiting(self, outcome: Outcome, size: Size, failures: _Failures) -> Unhedged:
-        alarm = failures.count >= self.max_retries
+        alarm = failures.count > self.max_retries
         code = "hedge_alarm" if alarm else "hedge_retry"
         return Unhedged(outcome, size, code, {"failed": failures.count, "until": failures.until})
 

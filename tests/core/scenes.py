@@ -10,6 +10,7 @@ from pmrun.runner.desk import Desk, DeskSettings
 from pmrun.runner.facts import BookChanged, Fact, Filled, FundsSeen, Listed, OrderNews, Settled
 from pmrun.runner.hooks import Answer, Hooks, NoQuote, Objection, Quote, Wanted, hookimpl
 from pmrun.runner.intents import Cancel, Intent, Place, Refuse
+from pmrun.runner.inventory import Inventory
 from pmrun.runner.market import ConditionId, Market, MarketNo, Outcome, RewardTerms, TokenId
 from pmrun.runner.orders import News, Order, OrderNo, Purpose, Settlement, TradeId
 from pmrun.runner.units import (
@@ -201,6 +202,16 @@ def holding(desk: Desk, outcome: Outcome, shares: str, at: str = "0.40") -> None
     desk.handle(resting(order.no))
     desk.handle(fill_of(order, shares, trade=f"before-{order.no}"))
     desk.handle(confirmed(order.no, trade=f"before-{order.no}"))
+
+
+def a_holding(outcome: Outcome, held: str, cost: str, pending: str = "0") -> Inventory:
+    """An inventory with shares of one outcome, bought at a price; `pending` of them are not settled."""
+    inventory = Inventory()
+    holding = inventory.of(outcome)
+    holding.pending = parse_size(pending)
+    holding.confirmed = parse_size(held) - holding.pending
+    holding.cost = cash_paid(parse_price(cost), parse_size(held))
+    return inventory
 
 
 def an_order(
