@@ -171,14 +171,19 @@ class Accrual:
         return self._rows
 
     def estimate(self) -> dict[str, Any]:
-        """Return what was earned, in dollars, as an interval: of all markets, by day and by market."""
+        """Return what was earned, in dollars, as an interval: of all markets, by day and by market.
+
+        `terms_assumed` says that the source did not hold a market's reward terms and somebody filled them in.
+        """
         markets = {}
         for no in sorted(self._of_market):
-            slug = self._desk.markets[no].terms.slug
-            markets[str(no)] = {"slug": slug, **self._of_market[no].shown()}
+            terms = self._desk.markets[no].terms
+            assumed = any("reward" in field.lower() for field in terms.assumed)
+            markets[str(no)] = {"slug": terms.slug, "terms_assumed": assumed, **self._of_market[no].shown()}
         return {
             "estimated": True,
             "assumes": ASSUMES,
+            "terms_assumed": any(market["terms_assumed"] for market in markets.values()),
             "payout_minimum_usd": PAYOUT_MINIMUM_USD,
             **self._all.shown(),
             "days": {day: _usd(paid) for day, paid in sorted(self._of_day.items())},

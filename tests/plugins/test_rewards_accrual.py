@@ -310,6 +310,19 @@ def test_the_estimate_says_that_it_is_one_and_can_be_written_down():
     assert "split" in found["assumes"]
 
 
+@pytest.mark.parametrize(
+    ("assumed", "says"), [((), False), (("feeSchedule", "endDate"), False), (("feeSchedule", "clobRewards"), True)]
+)
+def test_the_estimate_says_where_the_reward_terms_were_filled_in(assumed, says):
+    run = Watched(terms=[paying(slug="rain", assumed=assumed), paying(slug="snow")])
+    run.says.quotes = list(PAIR)
+    run.rest(told(CROWDED), told(CROWDED, NOON, 1))
+    run.tell(FeedEnded(later(60)))
+    found = run.estimate()
+    assert found["terms_assumed"] is says
+    assert [market["terms_assumed"] for market in found["markets"].values()] == [says, False]
+
+
 @pytest.mark.parametrize(("age", "fine"), [(-1, False), (0, True), (86_399 * SECOND, True), (86_400 * SECOND, False)])
 def test_an_order_age_lies_within_a_day(age, fine):
     if fine:
