@@ -34,8 +34,9 @@ from pmrun.runner.units import SECOND, Micros
 MINUTE: Final = 60 * SECOND
 PAYOUT_MINIMUM_USD: Final = 1.0  # a day that earned less is not paid (reference 7.3)
 ASSUMES: Final = (
-    "who owns the other orders and how levels are split into orders is not public: low, mid and high span every way "
-    "to share them among makers; levels of the minimum size and more count whole; a sample pays 1/1440 of a day's pool"
+    "who owns the other orders and how levels are split into orders is not public: low to high spans every way "
+    "to share them among makers, mid takes half; a level of the minimum size or more counts whole, a smaller one not "
+    "at all; a sample pays 1/1440 of a day's pool"
 )
 _OF_MARKET: Final = frozenset({BookChanged, Listed, TickChanged, StatusChanged})
 _OF_ORDER: Final = frozenset({OrderNews, Filled})
