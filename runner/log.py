@@ -1,15 +1,17 @@
 """What the run says, to the terminal and to one file a module (R16)."""
 
 import sys
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pmrun.runner.facts import Fact, Filled, Listed, OrderNews, StatusChanged, TickChanged
-from pmrun.runner.intents import Cancel, Drop, Halt, Intent, Observed, Place, Refuse
+from pmrun.runner.intents import Cancel, Drop, Halt, Intent, Number, Observed, Place, Refuse, Select
 from pmrun.runner.orders import News
+from pmrun.runner.timings import Measured
 from pmrun.runner.units import format_price, format_size
 
 if TYPE_CHECKING:
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
 
 CONSOLE_FORMAT = "{time:HH:mm:ss} <level>{level: <7}</level> {extra[module]: <7} {message}"
 FILE_FORMAT = "{time:YYYY-MM-DD HH:mm:ss.SSS} {level: <7} {message}"
+_FEW = 3  # verdicts of one scan that are said one by one
 MODULES = ("main", "orders", "markets", "exchange", "risk", "strategy")
 
 
@@ -105,11 +108,15 @@ class LogObserver:
         self._say = {module: logger.bind(module=module) for module in MODULES}
         self._orders = log.wants(Level.DEBUG)
         self._slugs: dict[int, str] = {}
+        self._verdicts: dict[int, str] = {}  # what was said of a market last: a rescan often says the same
 
     def record(self, fact: Fact, intents: Sequence[Intent]) -> None:
         """Say what matters of one step."""
         if type(fact) is not OrderNews or fact.news is News.REJECTED:
             self._fact(fact)
+        verdicts = [intent for intent in intents if type(intent) in (Drop, Select) and self._is_news(intent)]
+        if verdicts:
+            self._scanned(verdicts)
         for intent in intents:
             self._intent(intent)
 
@@ -161,13 +168,6 @@ class LogObserver:
                     outcome=str(intent.outcome),
                     why=", ".join(reason.code for reason in intent.reasons),
                 )
-            case Drop():
-                self._say["strategy"].info(
-                    "{market} dropped by {by}: {why}",
-                    market=self._slugs.get(intent.market, intent.market),
-                    by=intent.reason.by,
-                    why=intent.reason.code,
-                )
             case Halt():
                 why, numbers = intent.reason.code, intent.reason.numbers
                 self._say["risk"].error("halted: {why} {numbers}", why=why, numbers=numbers)
@@ -178,5 +178,51 @@ class LogObserver:
             case _:
                 pass
 
+    def _scanned(self, verdicts: Sequence[Intent]) -> None:
+        """Say what a scan changed: few markets one by one, many by how many each filter dropped."""
+        say = self._say["strategy"].info
+        if len(verdicts) > _FEW:
+            counted = Counter(_verdict(intent) for intent in verdicts)
+            say("scan: {counts}", counts=", ".join(f"{count} {verdict}" for verdict, count in counted.most_common()))
+            say = self._say["strategy"].debug
+        for intent in verdicts:
+            assert isinstance(intent, Drop | Select)
+            reason, market = intent.reason, self._slugs.get(intent.market, intent.market)
+            why = f": {reason.code}{_judged(reason.numbers)}" if type(intent) is Drop else ""
+            say("{market} {verdict}{why}", market=market, verdict=_verdict(intent), why=why)
+
+    def _is_news(self, intent: Intent) -> bool:
+        """Whether a scan says of a market what the last one did not; the store has every verdict."""
+        assert isinstance(intent, Drop | Select)
+        said = f"{intent.reason.by}: {intent.reason.code}"
+        before, self._verdicts[intent.market] = self._verdicts.get(intent.market), said
+        return said != before
+
     def close(self) -> None:
         """Nothing to finish."""
+
+
+def _verdict(intent: Intent) -> str:
+    return f"dropped by {intent.reason.by}" if isinstance(intent, Drop) else "selected"
+
+
+def _judged(numbers: Mapping[str, Number]) -> str:
+    """Write what was judged, and its limit."""
+    found = [f"{name} {numbers[name]}" for name in ("value", "limit") if name in numbers]
+    return f" ({', '.join(found)})" if found else ""
+
+
+def say_timings(measured: Iterable[Measured]) -> None:
+    """Say how long the key operations took (R16), each a line at INFO."""
+    from loguru import logger
+
+    for each in measured:
+        logger.bind(module="main").info(
+            "[performance] {name}: {times:,} in {total:.2f} s, p50 {p50:.3f} ms, p99 {p99:.3f} ms, most {most:.1f} ms",
+            name=each.name,
+            times=each.times,
+            total=each.total_ms / 1_000,
+            p50=each.p50_ms,
+            p99=each.p99_ms,
+            most=each.max_ms,
+        )

@@ -326,28 +326,29 @@ FROM selections s JOIN markets m USING (market) ORDER BY s.no;
 -- allows for the competitors' score (R2).
 CREATE TABLE reward_minutes (
     market INTEGER NOT NULL REFERENCES markets,
-    minute_us INTEGER NOT NULL,
+    at_us INTEGER NOT NULL,  -- the sampled moment of the minute
     scoring INTEGER NOT NULL CHECK (scoring IN (0, 1)),
-    q_ours REAL NOT NULL,
-    q_others_low REAL NOT NULL,
-    q_others_high REAL NOT NULL,
+    ours REAL NOT NULL,
+    competitors_low REAL NOT NULL,
+    competitors_high REAL NOT NULL,
     share_low REAL NOT NULL,
     share_mid REAL NOT NULL,
     share_high REAL NOT NULL,
-    native_low REAL NOT NULL,
-    native_mid REAL NOT NULL,
-    native_high REAL NOT NULL,
-    sponsored_low REAL NOT NULL,
-    sponsored_mid REAL NOT NULL,
-    sponsored_high REAL NOT NULL,
-    PRIMARY KEY (market, minute_us)
+    native_low_usd REAL NOT NULL,
+    native_mid_usd REAL NOT NULL,
+    native_high_usd REAL NOT NULL,
+    sponsored_low_usd REAL NOT NULL,
+    sponsored_mid_usd REAL NOT NULL,
+    sponsored_high_usd REAL NOT NULL,
+    PRIMARY KEY (market, at_us)
 ) STRICT, WITHOUT ROWID;
 
 CREATE VIEW v_rewards_estimated AS SELECT
     r.market, m.slug, m.question, count(*) AS minutes, sum(r.scoring) AS scoring_minutes,
-    1.0 * sum(r.scoring) / count(*) AS uptime, sum(r.native_low) AS native_low_usd, sum(r.native_mid) AS native_mid_usd,
-    sum(r.native_high) AS native_high_usd, sum(r.sponsored_low) AS sponsored_low_usd,
-    sum(r.sponsored_mid) AS sponsored_mid_usd, sum(r.sponsored_high) AS sponsored_high_usd
+    1.0 * sum(r.scoring) / count(*) AS uptime,
+    sum(r.native_low_usd) AS native_low_usd, sum(r.native_mid_usd) AS native_mid_usd,
+    sum(r.native_high_usd) AS native_high_usd, sum(r.sponsored_low_usd) AS sponsored_low_usd,
+    sum(r.sponsored_mid_usd) AS sponsored_mid_usd, sum(r.sponsored_high_usd) AS sponsored_high_usd
 FROM reward_minutes r JOIN markets m USING (market) GROUP BY r.market;
 
 -- What the mid did after each fill (P4): horizon 0 is the fill itself. `_twice_e4` is 1/20,000 dollar; NULL where no
@@ -373,7 +374,7 @@ WHERE f.settlement != 'failed';
 
 CREATE TABLE timings (
     name TEXT PRIMARY KEY,
-    count INTEGER NOT NULL,
+    times INTEGER NOT NULL,
     total_ms REAL NOT NULL,
     p50_ms REAL NOT NULL,
     p99_ms REAL NOT NULL,

@@ -2,8 +2,9 @@
 
 import json
 import sqlite3
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 from pathlib import Path
 from typing import Any, Final
 
@@ -31,7 +32,9 @@ from pmrun.runner.facts import (
 from pmrun.runner.intents import Cancel, CancelAll, Drop, Halt, Intent, Observed, Place, Reason, Refuse, Select
 from pmrun.runner.inventory import Fill
 from pmrun.runner.market import Market, MarketNo, Outcome, cash_of_notional
+from pmrun.runner.markouts import Markouts
 from pmrun.runner.orders import ENDED, LIFECYCLE, News, Order, OrderNo, Settlement, State, TradeId, settles
+from pmrun.runner.timings import Measured
 from pmrun.runner.units import NOTIONAL_PER_CASH, ONE, SECOND, Micros, Price, Side, cash_paid, cash_received
 
 FILE: Final = "run.sqlite"
@@ -40,6 +43,24 @@ _FIVE_SECONDS: Final = Micros(5 * SECOND)
 _MINUTE: Final = Micros(60 * SECOND)
 Row = tuple[Any, ...]
 
+# What a sample of estimated rewards has to say, whoever estimated it.
+_REWARD: Final = attrgetter(
+    "market",
+    "at",
+    "scoring",
+    "ours",
+    "competitors_low",
+    "competitors_high",
+    "share_low",
+    "share_mid",
+    "share_high",
+    "native_low_usd",
+    "native_mid_usd",
+    "native_high_usd",
+    "sponsored_low_usd",
+    "sponsored_mid_usd",
+    "sponsored_high_usd",
+)
 _MARKET: Final = (
     "INSERT INTO markets (market, condition_id, question, slug, yes_token, no_token, yes_name, no_name, tick_e4, "
     "min_order_size_e6, fee_rate_ppm, rebate_ppm, reward_min_size_e6, reward_max_spread_e4, reward_daily_cash_e6, "
@@ -223,6 +244,7 @@ class SqliteStore:
         self._sample_at: int | None = None
         self._commit_at: int | None = None
         self._refusals = 0
+        self._markouts = Markouts()
         self._closed = False
         self._facts: dict[type[Any], Callable[[Any], None]] = {
             Listed: self._listed,
@@ -258,8 +280,19 @@ class SqliteStore:
         for remark in remarks:
             self._add("remarks", (remark,))
 
+    def rewards(self, samples: Iterable[object]) -> None:
+        """Keep samples of what resting orders may have earned: one a market and minute, an estimate (R2)."""
+        for sample in samples:
+            self._add("reward_minutes", _REWARD(sample))
+
+    def timings(self, measured: Iterable[Measured]) -> None:
+        """Keep how long the key operations took, as far as they are known when the store closes (R16)."""
+        for operation in measured:
+            self._add("timings", tuple(operation))
+
     def record(self, fact: Fact, intents: Sequence[Intent]) -> None:
         """Take one step of the desk, after the desk took it and before anybody carries it out."""
+        self._markouts.record(fact, intents)
         if fact.at > self._at:
             self._at = fact.at
         for one in each(fact):
@@ -304,6 +337,9 @@ class SqliteStore:
                 self._add_touch(market, at, book)
             if self._sample_at is not None:
                 self._sample(last=True)
+            for row in self._markouts.rows():
+                if (row.trade, row.order) in self._settled:
+                    self._add("markouts", tuple(row))
             self.commit()
             self._connection.execute("PRAGMA optimize")
         except sqlite3.Error as error:

@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 
 import msgspec
 import pytest
@@ -20,10 +21,11 @@ from pmrun.runner.desk import Desk
 from pmrun.runner.errors import DataError
 from pmrun.runner.facts import FeedLost, Filled, Listed, OrderNews, Settled, Together
 from pmrun.runner.hooks import Hooks
-from pmrun.runner.intents import Place, Reason
+from pmrun.runner.intents import Drop, Place, Reason, Refuse, Select
 from pmrun.runner.inventory import Fill
 from pmrun.runner.market import ConditionId, Market, MarketNo, Outcome, TokenId
 from pmrun.runner.orders import News, Order, OrderNo, Purpose, Settlement, TradeId
+from pmrun.runner.timings import Measured
 from pmrun.runner.units import Cash, Micros, Price, Side, Size
 
 NOON = Micros(1_700_000_000_000_000)
@@ -128,8 +130,6 @@ def test_a_refused_order_leaves_one_row_a_reason_with_its_numbers(run_desk):
 
 
 def test_reasons_given_together_share_one_refusal(run_desk, tmp_path):
-    from pmrun.runner.intents import Refuse
-
     store = open_store(tmp_path)
     reasons = (Reason("too_dear", "risk.a", {"limit": 1}), Reason("too_wild", "risk.b"))
     refuse = Refuse(NOON, MarketNo(0), Outcome.YES, Side.BUY, Price(4_500), None, Purpose.QUOTE, reasons)
@@ -442,6 +442,7 @@ def test_settings_that_keep_nothing_are_refused(settings):
 KILLED = """
 import sys, time
 from pathlib import Path
+from types import SimpleNamespace
 sys.path.insert(0, sys.argv[2])
 from test_sqlite_store import one_order, filled, tell
 from pmrun.plugins.stores.sqlite import Sqlite
@@ -486,3 +487,101 @@ def test_a_run_stopped_half_way_is_readable_up_to_its_last_commit(run_desk):
         assert one(db, "SELECT count(*) FROM orders WHERE filled_size_e6 > 0")[0] > 0
     ran.store.close()
     ran.store.close()  # a second time does nothing
+
+
+# What a review needs beside the orders: verdicts, rewards, mark-outs, timings.
+
+
+def test_every_verdict_of_every_scan_is_kept_with_what_was_judged(tmp_path):
+    store = open_store(tmp_path)
+    numbers = {"value": 0.5, "limit": 2.0, "margin": -1.5, "days": "0.5"}
+    later = Micros(NOON + 9)
+    store.record(FeedLost(NOON), [Drop(NOON, MarketNo(0), Reason("too_soon", "filters.expiry", numbers))])
+    store.record(FeedLost(later), [Drop(later, MarketNo(0), Reason("too_soon", "filters.expiry", numbers))])
+    store.commit()
+    with reading(tmp_path) as db:
+        assert one(db, "SELECT at_us, code FROM drops")[:] == (later, "too_soon")
+    store.record(FeedLost(later), [Select(later, MarketNo(0), Reason("selected", "universe", {"ratio": 0.25}))])
+    store.record(FeedLost(later), [Drop(later, MarketNo(0), Reason("max_markets", "universe", {"limit": 1}))])
+    store.close()
+    with reading(tmp_path) as db:
+        rows = db.execute('SELECT verdict, by, value, "limit", margin FROM v_selections ORDER BY no').fetchall()
+        assert [tuple(row) for row in rows[-4:]] == [
+            ("dropped", "filters.expiry", 0.5, 2.0, -1.5),
+            ("dropped", "filters.expiry", 0.5, 2.0, -1.5),
+            ("selected", "universe", None, None, None),
+            ("dropped", "universe", None, 1, None),
+        ]
+        assert one(db, "SELECT count(*) FROM drops")[0] == 0  # it was traded for a while
+
+
+def test_the_touch_of_a_market_that_was_never_traded_is_not_kept(run_desk):
+    with reading(run_desk().path) as db:
+        assert [row[0] for row in db.execute("SELECT DISTINCT market FROM mids ORDER BY market")] == [0, 1]
+
+
+def test_a_database_from_before_rescans_says_who_was_dropped_and_who_traded(tmp_path):
+    path = tmp_path / FILE
+    terms = "0, '', '', '', '', '', '', '', 0, 0, 0, 0, NULL, NULL, NULL, NULL, 'trading', NULL, 0, '[]'"
+    with closing(sqlite3.connect(path, isolation_level=None)) as db:
+        migrate(db, path, MIGRATIONS[:2])
+        for market in "01":
+            db.execute(f"INSERT INTO markets VALUES ({terms.replace('0', market, 1)})")
+        db.execute("INSERT INTO drops VALUES (1, 5, 'no_hail', 'filters.no_hail', '{}')")
+    with reading(tmp_path) as db:
+        verdicts = db.execute("SELECT market, verdict, by FROM selections ORDER BY market").fetchall()
+        assert [tuple(row) for row in verdicts] == [(0, "selected", ""), (1, "dropped", "filters.no_hail")]
+        assert one(db, "SELECT market FROM drops")[0] == 1
+
+
+def test_every_fill_has_its_mark_outs_and_those_after_the_end_are_unknown(run_desk):
+    ran = run_desk(resolves=False)
+    with reading(ran.path) as db:
+        rows = db.execute("SELECT horizon_us / 1000000 AS h, per_share_twice_e4 AS gain FROM markouts").fetchall()
+        seen = db.execute("SELECT * FROM v_markouts WHERE horizon_s = 5 AND mid IS NOT NULL").fetchall()
+        for row in seen:
+            worth = row["mid"] if row["outcome"] == "YES" else 1 - row["mid"]
+            gain = worth - row["price"] if row["side"] == "BUY" else row["price"] - worth
+            assert row["per_share_usd"] == pytest.approx(gain)
+            assert row["usd"] == pytest.approx(gain * row["shares"])
+    assert seen
+    fills = len(ran.desk.account.fills)
+    assert sorted({row["h"] for row in rows}) == [0, 5, 30, 300, 3_600]
+    assert len(rows) == 5 * fills
+    assert all(row["gain"] is None for row in rows if row["h"] >= 300)  # the run has a minute
+    assert all(row["gain"] is not None for row in rows if row["h"] == 0)
+
+
+def test_a_failed_fill_has_no_mark_out(tmp_path):
+    desk, store, _ = one_order(tmp_path)
+    tell(desk, store, filled())
+    tell(desk, store, Settled(NOON, OrderNo(1), TradeId("a"), Settlement.FAILED))
+    store.close()
+    with reading(tmp_path) as db:
+        assert one(db, "SELECT count(*) FROM v_markouts")[0] == 0
+
+
+def test_reward_samples_and_timings_are_kept(tmp_path):
+    store = open_store(tmp_path)
+    amounts = {"ours": 1.0, "competitors_low": 2.0, "competitors_high": 4.0}
+    shares = {"share_low": 0.2, "share_mid": 0.25, "share_high": 1 / 3}
+    pay = {f"{pool}_{end}_usd": 0.1 for pool in ("native", "sponsored") for end in ("low", "mid", "high")}
+    for minute, scoring in enumerate((True, False)):
+        store.rewards([SimpleNamespace(market=0, at=NOON + minute, scoring=scoring, **amounts, **shares, **pay)])
+    store.timings([Measured("desk", 3, 6.0, 2.0, 2.5, 3.0)])
+    store.close()
+    with reading(tmp_path) as db:
+        row = one(db, "SELECT minutes, scoring_minutes, uptime, native_mid_usd FROM v_rewards_estimated")
+        assert tuple(row) == (2, 1, 0.5, pytest.approx(0.2))
+        assert tuple(one(db, "SELECT * FROM timings")) == ("desk", 3, 6.0, 2.0, 2.5, 3.0)
+
+
+def test_shares_that_no_sell_covers_are_found_by_one_view(tmp_path):
+    store = open_store(tmp_path)
+    reasons = (Reason("below_min_size", "hedging", {"size": 3, "min": 5}),)
+    gap = Refuse(NOON, MarketNo(0), Outcome.YES, Side.SELL, None, Size(3_000_000), Purpose.HEDGE, reasons)
+    quote = Refuse(NOON, MarketNo(0), Outcome.YES, Side.BUY, None, None, Purpose.QUOTE, reasons)
+    store.record(FeedLost(NOON), [gap, quote])
+    store.close()
+    with reading(tmp_path) as db:
+        assert [row["shares"] for row in db.execute("SELECT shares FROM v_unhedged")] == [3.0]
