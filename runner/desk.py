@@ -636,7 +636,7 @@ class Desk:
         return holding.sellable + quoted
 
     def _settle_difference(self, state: MarketState, pairs: list[Pair]) -> None:
-        kept: list[Order] = []
+        kept: list[tuple[Order, Wanted]] = []
         missing: list[Wanted] = []
         committed = int(state.inventory.filled)
         for order, want in pairs:
@@ -649,10 +649,10 @@ class Desk:
                 committed += order.exposed  # it cannot leave before it is answered
         if self.hooks.hedges and missing:
             self._make_way(missing, kept)
-        for order in kept:
+        for order, _ in kept:
             committed += order.exposed
         if kept and self.hooks.checks:
-            committed = self._judge_kept(state, kept, committed)
+            committed = self._judge_kept(state, kept, missing, committed)
         fit: list[Wanted] = []
         for want in missing:
             if self._fits(state, want, committed, fit):
@@ -665,7 +665,7 @@ class Desk:
         if self.hooks.hedges:
             self._watch_gap(state)
 
-    def _make_way(self, missing: list[Wanted], kept: list[Order]) -> None:
+    def _make_way(self, missing: list[Wanted], kept: list[tuple[Order, Wanted]]) -> None:
         """Put hedges first, and cancel the quotes of ours that one would match (O11)."""
         missing.sort(key=lambda want: want.purpose is QUOTE)
         for want in missing:
@@ -673,20 +673,20 @@ class Desk:
                 return
             buys = (want.side is BUY) == (want.outcome is YES)
             price = want.price if want.outcome is YES else ONE - want.price
-            for order in kept[:]:
-                if order.purpose is QUOTE and _matches(buys, price, order):
-                    self._cancel(order, Reason("hedge_first", "desk"))
-                    kept.remove(order)
+            for pair in kept[:]:
+                if pair[0].purpose is QUOTE and _matches(buys, price, pair[0]):
+                    self._cancel(pair[0], Reason("hedge_first", "desk"))
+                    kept.remove(pair)
 
     def _one_side_alone(self, state: MarketState) -> bool:
         """Whether a side that was spoken against takes the other one with it (R3)."""
         assert state.book is not None
         return self.hooks.needs_both_sides(state.terms, state.book)
 
-    def _without_quotes(self, state: MarketState, kept: list[Order], fit: list[Wanted]) -> list[Wanted]:
+    def _without_quotes(self, state: MarketState, kept: list[tuple[Order, Wanted]], fit: list[Wanted]) -> list[Wanted]:
         """Pull the quotes that rest and refuse those that would; return the rest (R3)."""
         reason = Reason("other_side_unsafe", "desk")
-        for order in kept:
+        for order, _ in kept:
             if order.purpose is QUOTE and _slot(order.outcome, order.side) not in state.unsafe:
                 self._cancel(order, reason)
                 self._refuse(state, order.outcome, order.side, order.price, order.remaining, (reason,))
@@ -702,15 +702,23 @@ class Desk:
                 again = Micros(self._now + self.settings.recheck_after)
                 self._waits[state.no] = min(again, self._waits.get(state.no, again))
 
-    def _judge_kept(self, state: MarketState, kept: list[Order], committed: int) -> int:
-        """Pull what must not rest any more; return what is committed without it."""
-        for order in kept[:]:
+    def _judge_kept(
+        self, state: MarketState, kept: list[tuple[Order, Wanted]], missing: list[Wanted], committed: int
+    ) -> int:
+        """Pull what must not rest any more, so that what is wanted in its place is missing; return what is committed.
+
+        An order may have been kept only because it had not rested long enough to move: with it gone, the move is open
+        at once, not at the next news of the market.
+        """
+        for pair in kept[:]:
+            order, want = pair
             mine = order.exposed
             reasons = self._objections(state, _as_wanted(order), committed - mine, resting=True)
             if reasons:
-                kept.remove(order)
+                kept.remove(pair)
                 if self._cancel(order, reasons[0]):
                     committed -= mine
+                    missing.append(want)
                     self._for_room.add(state.no)  # another order may have waited for this one to rest long enough
                 self._refuse(state, order.outcome, order.side, order.price, order.remaining, reasons)
         return committed
@@ -731,7 +739,12 @@ class Desk:
         return False
 
     def _keep_or_move(
-        self, state: MarketState, order: Order, want: Wanted, kept: list[Order], missing: list[Wanted]
+        self,
+        state: MarketState,
+        order: Order,
+        want: Wanted,
+        kept: list[tuple[Order, Wanted]],
+        missing: list[Wanted],
     ) -> None:
         same = order.price == want.price and (
             order.size == want.size if order.filled == 0 else want.purpose is QUOTE or order.remaining == want.size
@@ -743,7 +756,7 @@ class Desk:
         if when is None or when > self._now:
             if when is not None:
                 self._waits[state.no] = min(when, self._waits.get(state.no, when))
-            kept.append(order)
+            kept.append((order, want))
             return
         self._cancel(order, Reason("moved", want.basis, {"from": order.price, "to": want.price}))
         missing.append(want)

@@ -327,8 +327,9 @@ def test_an_order_that_is_pulled_by_a_check_makes_way_for_the_one_that_waited_fo
     desk, says = make_desk(bid(YES, "0.40"), components=checks)
     tell(desk, QUIET, resting(1))
     says.quotes, minds.price = [bid(YES, "0.41")], "0.40"
-    assert cancels(desk.handle(book_at("0.46", "0.54", later(1)))) == [1]
-    assert places(desk.handle(canceled(1, later(1.1)))) == [(YES, BUY, "0.41")]
+    said = desk.handle(book_at("0.46", "0.54", later(1)))
+    assert cancels(said) == [1]
+    assert places(said) == [(YES, BUY, "0.41")]
 
 
 def test_a_rejected_order_is_tried_again_after_a_while():
