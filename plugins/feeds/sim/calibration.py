@@ -117,8 +117,8 @@ def calibration() -> Calibration:
 
 
 def even(random: np.random.Generator, count: int) -> Floats:
-    """Return shares of 0..1 that are evenly spread, in random order: fewer draws do for a table's quartiles."""
-    return np.asarray((np.argsort(random.random(count)) + random.random(count)) / count)
+    """Return shares of 0..1 that are evenly spread, in random order: few draws do for a table's quartiles."""
+    return np.asarray((np.argsort(random.random(count)) + 0.5) / count)
 
 
 def choice(shares: dict[str, float], at: Floats) -> list[str]:

@@ -14,19 +14,22 @@ import numpy as np
 from pmrun.plugins.executors.kernel import ASK, BID, LEVEL, PRINT, SNAPSHOT, SNAPSHOT_LEVEL, Ints
 from pmrun.plugins.feeds.sim.calibration import FINE, Calibration, Floats, calibration, even
 from pmrun.plugins.feeds.sim.plan import Kind, Plan
-from pmrun.runner.units import ONE, SECOND, Micros, Price
+from pmrun.runner.units import ONE, SIZE_SCALE, Micros, Price
 
 LOT = 10_000  # a hundredth of a share
 COLUMNS = 6  # ms, kind, side, price, size, frame
 LEAST, MOST = 3, 20  # levels a side
 REDRAWN = 0.07  # assumed: this share of changes gives a level an altogether different size, once
+BUSY_REDRAWN = 0.9  # assumed
 JITTER = 0.05  # assumed: other changes move it this far in the table of sizes
 INFORMED = 0.4  # assumed: this share of takers knows fair value
 IMPACT = 0.5  # assumed: this part of what a taker moves the touch by is news, and stays
 HITS = 0.7  # assumed: a jump is traded on before the makers have moved
 SLACK = 0.35  # ticks beyond half a tick that fair value may be off before makers move
 LOOKS = {Kind.TRADED: 8.0, Kind.DEEP: 8.0, Kind.SCANNED: 20.0, Kind.BUSY: 1.0}  # assumed: seconds between
-WALK = 3  # levels a taker goes through
+CHOOSY = 0.95  # assumed: how much takers mind how much rests
+WALK = 6  # levels a taker goes through
+REPLACED = 5  # levels whose size makers set anew when they move the touch
 BUSY_PACE = 1 / 3  # busy books were recorded when they changed, which is more often than on average
 SHAPES = {Kind.TRADED: "quiet", Kind.DEEP: "deep", Kind.SCANNED: "quiet", Kind.BUSY: "busy"}
 TICK_TURNS = 400  # below 0.04 and above 0.96 the tick becomes finer (reference 5.2)
@@ -133,24 +136,28 @@ class _Market:
         return at[order] + 1, what[order], which[order]
 
     def _change_rates(self) -> Floats:
-        """Return how often a level changes, a second, by rank and side: from what differs between snapshots."""
+        """Return how often a level changes, a second, by rank and side: from what differs between snapshots.
+
+        Trades and moves of the touch change levels too, and were among what was recorded.
+        """
+        busy = self._plan.kind is Kind.BUSY
         timed = self._shape if self._shape.changed else self._table.books["deep"]
-        pace = BUSY_PACE if self._plan.kind is Kind.BUSY else 1.0
-        rates = -np.log(1 - np.array(timed.changed)) / timed.seconds_between * pace
-        return np.repeat(rates, 2)
+        rates = -np.log(1 - np.array(timed.changed)) * (BUSY_PACE if busy else 1.0) / timed.seconds_between
+        others = np.full(len(rates), 0.0 if busy else timed.mid_moved / timed.seconds_between)
+        others[0] += 0.5 / self._plan.print_gap
+        return np.repeat(np.maximum(rates - others, 0.2 * rates), 2)
 
     def _trades(self) -> Floats:
         """Draw the times of trades: gaps as recorded between those of a market, stretched to this one's volume."""
-        recorded = self._table.prints["busy"]
-        mean = self._plan.print_gap
-        count = int(1.3 * self._length / 1_000 / mean) + 8
-        gaps = self._table.at(recorded.gap_seconds, even(self._random, count)) * mean / recorded.gap_mean
-        found = np.cumsum(gaps) * 1_000
-        return np.asarray(found[found < self._length])
+        count = int(self._length / 1_000 / self._plan.print_gap + self._random.random())
+        gaps = self._table.at(self._table.prints["busy"].gap_seconds, even(self._random, count + 1))
+        return np.asarray(np.cumsum(gaps)[:count] / gaps.sum() * self._length)
 
     def _taker_sizes(self, count: int) -> list[int]:
+        """Draw what takers want, as recorded; those who want more go where more rests."""
         recorded = self._table.prints["busy" if self._plan.kind is Kind.BUSY else "quiet"]
-        sizes = self._table.at(recorded.size, even(self._random, count)) * 1_000_000
+        thin = 0.0 if self._plan.kind is Kind.BUSY else 1 - self._plan.depth[BID][0] - self._plan.depth[ASK][0]
+        sizes = self._table.at(recorded.size, _tilted(even(self._random, count), CHOOSY * thin)) * SIZE_SCALE
         return np.maximum(LOT, (sizes / LOT).astype(np.int64) * LOT).tolist()  # type: ignore[no-any-return]
 
     # What happens.
@@ -198,7 +205,7 @@ class _Market:
 
     def _home(self, side: int, rank: int) -> int:
         """Return a size near the one that this side keeps at a rank."""
-        if self._draw() < REDRAWN:
+        if self._draw() < (BUSY_REDRAWN if self._plan.kind is Kind.BUSY else REDRAWN):
             place = self._draw()
         else:
             place = abs(self._plan.depth[side][min(rank, 7)] + (self._draw() - 0.5) * JITTER)
@@ -256,8 +263,7 @@ class _Market:
         grid, value = self._grid, self._fair(ms)
         bid, ask = -self._levels[BID][0], self._levels[ASK][0]
         if self._plan.kind is Kind.BUSY:
-            cents = float(self._table.at(self._shape.spread_cents, self._draw()))
-            self._spread = max(1, round(cents))
+            self._spread = self._busy_spread()
         spread = self._spread
         lean = value - (bid + ask) / 2
         if abs(lean) > (0.5 + SLACK) * grid + max(0, ask - bid - spread) / 2:
@@ -275,8 +281,14 @@ class _Market:
         self._move(ms, min(bid, ask - grid), ask)
         if grid > 1 and not TICK_TURNS < (bid + ask) / 2 * self._step < ONE - TICK_TURNS:
             self._grid, self._spread = 1, max(1, self._spread // 2)
-            self._ticks.append((ms + 1, Price(self._step)))
-            self._snapshot(ms + 1)
+            self._ticks.append((ms, Price(self._step)))
+            self._snapshot(ms)
+
+    def _busy_spread(self) -> int:
+        """Draw the next spread of a busy market; trades widen it further, hence a little less of the wide ones."""
+        share = self._draw()
+        share = min(share, 0.5 + 0.88 * (share - 0.5))
+        return max(1, round(float(self._table.at(self._shape.spread_cents, share))))
 
     def _move(self, ms: int, bid: int, ask: int) -> None:
         """Cancel what stands in the way of a new touch and place what it lacks."""
@@ -304,6 +316,13 @@ class _Market:
             rank = bisect_left(self._levels[side], -price if side == BID else price)
             self._put(side, price, self._home(side, rank))
             self._rows.extend((ms, LEVEL, side, price, self._size[side][price], self._frame))
+        come_at = set(come)
+        for side in {side for side, _ in gone + come}:
+            for rank, key in enumerate(self._levels[side][:REPLACED]):
+                price = abs(key)
+                if (side, price) not in come_at:  # makers move along: sizes go with the rank
+                    self._size[side][price] = self._home(side, rank)
+                    self._rows.extend((ms, LEVEL, side, price, self._size[side][price], self._frame))
         for side in (BID, ASK):
             while len(self._levels[side]) > MOST:
                 price = abs(self._levels[side][-1])
@@ -321,5 +340,12 @@ class _Market:
 
 def _lots(table: Calibration, sizes: list[float]) -> list[int]:
     """Return a table of sizes at FINE points, in whole lots."""
-    found = table.at(sizes, (np.arange(FINE) + 0.5) / FINE) * SECOND
+    found = table.at(sizes, (np.arange(FINE) + 0.5) / FINE) * SIZE_SCALE
     return np.maximum(100 * LOT, (found / LOT).astype(np.int64) * LOT).tolist()  # type: ignore[no-any-return]
+
+
+def _tilted(shares: Floats, tilt: float) -> Floats:
+    """Make small shares likelier, or large ones where `tilt` is negative; as many of each when tilts even out."""
+    if abs(tilt) < 1e-3:
+        return shares
+    return np.asarray((1 + tilt - np.sqrt((1 + tilt) ** 2 - 4 * tilt * shares)) / (2 * tilt))

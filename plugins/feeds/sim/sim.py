@@ -42,9 +42,13 @@ class Simulated:
         if not 0 <= self.jumps <= 100:
             raise ValueError("jumps must be from 0 to 100")
 
+    def plans(self) -> list[Plan]:
+        """Draw the markets, before anything happens in them."""
+        return plans(self.seed, self.markets, START, self.length, self.jumps)
+
     def open(self) -> FeedData:
         """Draw the markets and let them happen."""
-        drawn = plans(self.seed, self.markets, START, self.length, self.jumps)
+        drawn = self.plans()
         seeds = np.random.SeedSequence([self.seed, 2]).spawn(len(drawn))
         flows = [
             flow(plan, np.random.Generator(np.random.PCG64(seed)), START, self.length)

@@ -97,7 +97,12 @@ class _Draw:
             *self._busy(share[Kind.BUSY]),
         ]
         order = np.argsort(self._random.random(len(drawn))).tolist()
-        return [drawn[index] for index in order]
+        return [self._ending(drawn[index]) for index in order]
+
+    def _ending(self, plan: Plan) -> Plan:
+        """Let a market resolve whose end comes during the run."""
+        ends = plan.market.ends_at
+        return plan._replace(ends_at=ends) if ends is not None and ends < self._start + self._length else plan
 
     def _even(self, count: int) -> Floats:
         return even(self._random, count)
@@ -213,7 +218,7 @@ class _Draw:
                     market=market, kind=Kind.BUSY, step=CENT, mid=0.5, spread=Price(2 * CENT), levels=16,
                     depth=depths[i], hole=Price(0), print_gap=table.prints["busy"].gap_mean,
                     jumps=self._jumps * 12, jump_size=Price(300), noise=Price(250), trend=Price(300),
-                    drift=Price(0), ends_at=ends if ends < self._start + self._length else None,
+                    drift=Price(0), ends_at=None,
                 )
             )  # fmt: skip
         return drawn
