@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, cast
 
 from pmrun.runner.desk import Desk, DeskSettings, Pace
 from pmrun.runner.errors import ConfigError
-from pmrun.runner.hooks import GROUP, SINGLE, Hooks
+from pmrun.runner.hooks import GROUP, SINGLE, WHOLE_BOOK, Depth, Hooks
 from pmrun.runner.options import options
 from pmrun.runner.packs import component_class
 from pmrun.runner.ports import Executor, Feed, Report
@@ -22,17 +22,27 @@ TARGET = "_target_"
 # What the desk asks, in the order in which it is asked where YAML does not say.
 DESK_NODES = ("pricing", "sizing", "ranking", "hedging", "requote", "refill")
 DESK_GROUPS = ("filters", "adjust", "risk")
-SHELL_NODES = ("feed", "fill", "executor", "store", "report", "log")
-PLAIN = {"strategy": str, "exchange": str, "thesis": str, "seed": int, "desk": dict, "universe": dict, "rescan": dict}
+SHELL_NODES = ("feed", "fill", "executor", "rewards", "store", "report", "log")
+PLAIN = {
+    "strategy": str,
+    "exchange": str,
+    "thesis": str,
+    "seed": int,
+    "desk": dict,
+    "universe": dict,
+    "rescan": dict,
+    "timings": bool,
+}
 REQUIRED = {"pricing": "price", "sizing": "size_order", "ranking": "rank_market", "hedging": "hedge"}
 OFFERS = {
     "feed": ("open",),
     "executor": ("open", "books_of"),
+    "rewards": ("open",),
     "store": ("open",),
     "report": ("write",),
     "log": ("start", "stop", "wants"),
 }
-OPTIONAL = {"ranking", "hedging", "requote", "refill", "store", "report", "filters", "adjust", "risk"}
+OPTIONAL = {"ranking", "hedging", "requote", "refill", "rewards", "store", "report", "filters", "adjust", "risk"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +58,7 @@ class DeskConfig:
     retry_after: Micros = Micros(1_000_000)
     clean_start: bool = True
     leave_hedges: bool = False
+    stop_only: bool = False
 
     def __post_init__(self) -> None:
         """Refuse times below nothing."""
@@ -92,10 +103,16 @@ class Plan(NamedTuple):
     feed: Feed
     fill: Any
     executor: Executor
+    rewards: Any
     store: Any
     report: Report | None
     log: Any
     seed: int
+    timings: bool
+
+    def depth(self, hooks: Hooks) -> Depth:
+        """Return how much of the books the desk is told: what its components look at, and the rewards' estimate."""
+        return hooks.depth if self.rewards is None else hooks.depth.also(getattr(self.rewards, "depth", WHOLE_BOOK))
 
     def desk(self, name: str) -> Desk:
         """Build a desk with fresh components: what they remember belongs to one desk."""
@@ -129,14 +146,17 @@ def plan(config: Mapping[str, Any]) -> Plan:
             rescan=Rescan(every=rescan.update_interval_seconds, keep=rescan.keep),
             clean_start=desk.clean_start,
             leave_hedges=desk.leave_hedges,
+            stop_only=desk.stop_only,
         ),
         feed=cast(Feed, built["feed"]),
         fill=built["fill"],
         executor=cast(Executor, built["executor"]),
+        rewards=built["rewards"],
         store=built["store"],
         report=cast("Report | None", built["report"]),
         log=built["log"],
         seed=config.get("seed", 0),
+        timings=config.get("timings", True),
     )
     Hooks(components)  # a hook of a wrong shape is a mistake in the configuration too
     for name in SHELL_NODES:

@@ -17,6 +17,7 @@ verbs:
   replay RUN [--verify]    feed a run's facts to a fresh desk; --verify compares every intent, byte for byte
   compare RUN RUN [...]    differences of configuration and results  (--json)
   report RUN               write report.html again
+  universe [OVERRIDE ...]  which markets a run would trade, and why not the others  (--at SECONDS, --json)
   plugins                  installed packs, and what can be chosen in every group  (--json)
   completion SHELL         print shell completion for bash, zsh or fish
 

@@ -72,6 +72,7 @@ class DeskSettings(msgspec.Struct, frozen=True, kw_only=True):
     rescan: Rescan = Rescan()
     clean_start: bool = False  # cancel what an earlier session left bidding, before anything else (R13)
     leave_hedges: bool = False  # at the end cancel bids and quotes only; hedges go on working (R13)
+    stop_only: bool = False  # cancel what bids, and end (R13)
 
 
 class MarketState:
@@ -194,7 +195,7 @@ class Desk:
         """Count decision times and rescans from the first fact; cancel what an earlier session left bidding (R13)."""
         self._origin = self._now
         self.universe.begin(self._now)
-        if self.settings.clean_start:
+        if self.settings.clean_start or self.settings.stop_only:
             self._out.append(CancelAll(self._now, Reason("clean_start", "desk"), BUY))
 
     @property

@@ -80,6 +80,8 @@ def rows_of(summary: dict[str, Any]) -> list[tuple[str, str]]:
         ("estimated", f"rebates ${pnl['rebates']:,.2f}; rewards {_estimate(pnl['rewards_estimated'])}"),
         ("most exposed", f"${summary['exposure_max_usd']:,.2f}"),
     ]
+    if markets.get("nothing_left"):
+        rows.append(("no market", markets["nothing_left"]))
     if not orders["placed"] and summary["refusals"]:
         most = next(iter(summary["refusals"].items()))
         rows.append(("no order placed", f"most often refused by {most[0]} ({most[1]} times)"))

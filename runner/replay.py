@@ -190,7 +190,7 @@ def _book_source(plan: Plan, manifest: dict[str, Any]) -> BookSource:
                 raise VerificationFailed(
                     f"data: {data.info.source} has hash {data.info.data_hash}, recorded {recorded}"
                 )
-            opened.append(plan.executor.books_of(data, Hooks(plan.components).depth))
+            opened.append(plan.executor.books_of(data, plan.depth(Hooks(plan.components))))
         return opened[0](entry.market, entry.upto)  # type: ignore[no-any-return]
 
     return book

@@ -25,12 +25,13 @@ from pmrun.runner.errors import DataError, PmrunError
 from pmrun.runner.facts import Fact, each
 from pmrun.runner.intents import Intent
 from pmrun.runner.journal import JournalWriter, journal_hash
-from pmrun.runner.log import LogObserver
+from pmrun.runner.log import LogObserver, say_timings
 from pmrun.runner.manifest import manifest
 from pmrun.runner.ports import Feed, FeedData, Observer
 from pmrun.runner.progress import Progress
 from pmrun.runner.simulate import Simulation
 from pmrun.runner.summary import Tally, iso, summarise
+from pmrun.runner.timings import Timings
 
 T = TypeVar("T")
 ORDER_NAME = "pmrun"  # starts every client order id of a paper run: the same run has the same ids
@@ -70,6 +71,15 @@ class _Recording:
     def close(self) -> None:
         for observer in self._observers:
             observer.close()
+
+
+class _Timed:
+    """An observer with a stopwatch."""
+
+    def __init__(self, observer: Observer, timings: Timings, name: str) -> None:
+        self.takes_together = getattr(observer, "takes_together", False)
+        self.record = timings.wrap(name, observer.record)
+        self.close = observer.close
 
 
 def run_plan(plan: Plan, directory: Path, overrides: list[str], show: bool = True) -> Outcome:
@@ -174,15 +184,16 @@ async def _run(plan: Plan, directory: Path, overrides: list[str], show: bool, be
     stop = _Stop()
     with stop.listening(), Progress(show) as progress:
         progress.say("reading the feed")
-        data = await stop.unless(partial(_open, plan.feed))
+        timings = Timings(plan.timings)
+        data = await stop.unless(timings.wrap("open the feed", partial(_open, plan.feed)))
         progress.say("preparing the exchange (compiled on a machine's first run: half a minute)")
         desk = plan.desk(ORDER_NAME)
         exchange = await stop.unless(
-            lambda: plan.executor.open(data, plan.fill, desk.hooks.depth, not plan.settings.gated)
+            lambda: plan.executor.open(data, plan.fill, plan.depth(desk.hooks), not plan.settings.gated)
         )
         stop.begin()
         begun()
-        return await _simulate(plan, directory, overrides, data, desk, exchange, progress, stop)
+        return await _simulate(plan, directory, overrides, data, desk, exchange, progress, stop, timings)
 
 
 def _open(feed: Feed) -> FeedData:
@@ -201,6 +212,7 @@ async def _simulate(
     exchange: Any,
     progress: Progress,
     stop: _Stop,
+    timings: Timings,
 ) -> Outcome:
     wall = time.perf_counter()
     at = datetime.now(UTC)
@@ -210,14 +222,17 @@ async def _simulate(
     tally = Tally()
     with ExitStack() as closing:
         closing.enter_context(_logging(plan.log, directory))
-        journal = JournalWriter(directory, plan.config)
+        journal = _Timed(JournalWriter(directory, plan.config), timings, "journal")
         observers: list[Observer] = [tally, journal, LogObserver(plan.log)]
+        rewards = None if plan.rewards is None else plan.rewards.open(desk, plan.seed)
+        if rewards is not None:
+            observers.append(_Timed(rewards, timings, "rewards"))
         store = None if plan.store is None else plan.store.open(directory, desk)
         if store is not None:
-            observers.append(store)
+            observers.append(_Timed(store, timings, "store"))
         recording = _Recording(observers)
         closing.callback(recording.close)
-        simulation = Simulation(desk, exchange, [recording], "the feed ended")
+        simulation = Simulation(desk, exchange, [recording], "the feed ended", timings)
         closing.enter_context(rare_collections())
         for now in simulation.run():
             progress.update(now - data.info.first_at, data.info.last_at - data.info.first_at, tally)
@@ -228,6 +243,11 @@ async def _simulate(
         remarks = [*data.info.remarks, *exchange.remarks()]
         if store is not None:
             store.describe({"feed": msgspec.to_builtins(data.info)}, remarks)
+            if rewards is not None:
+                store.rewards(rewards.rows())
+            store.timings(timings.measured())
+        if plan.timings:
+            say_timings(timings.measured())
         closing.pop_all().close()
     summary = summarise(
         desk,
@@ -245,6 +265,8 @@ async def _simulate(
         stopped=None if stop.signal is None else signal.Signals(stop.signal).name,
         journal_hash=journal_hash(directory),
         remarks=remarks,
+        rewards=None if rewards is None else rewards.estimate(),
+        timings=timings.summary(),
     )
     _write_json(directory / "summary.json", summary)
     if plan.report is not None:

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from pmrun.runner.desk import Desk
 from pmrun.runner.facts import Fact, FeedEnded, TimerDue, Together
 from pmrun.runner.ports import Exchange, Observer
+from pmrun.runner.timings import Timings
 from pmrun.runner.units import SECOND, Micros
 
 AFTERWARDS = 10 * SECOND  # how long answers and settlements are awaited after the end
@@ -17,18 +18,29 @@ class Simulation:
     set more going at the same moment; it is done before time moves on.
     """
 
-    def __init__(self, desk: Desk, exchange: Exchange, observers: Sequence[Observer], ends: str) -> None:
-        """Take the two parties, who watches, and what to say when the feed is over."""
+    def __init__(
+        self,
+        desk: Desk,
+        exchange: Exchange,
+        observers: Sequence[Observer],
+        ends: str,
+        timings: Timings = Timings(on=False),
+    ) -> None:
+        """Take the two parties, who watches, what to say when the feed is over, and what times them."""
         self._desk = desk
         self._exchange = exchange
         self._observers = observers
         self._ends = ends
+        self._handle = timings.wrap("desk decisions", desk.handle)
+        self._advance = timings.wrap("exchange", exchange.advance)
         self.now = Micros(0)
 
     def run(self, every: int = 256) -> Iterator[Micros]:
         """Run to the end of the feed; yields the time every so many moments, for others to have a turn."""
         opening = self._exchange.opening()
         self._tell_all(opening[0].at, opening)
+        if self._desk.settings.stop_only:
+            return self.stop("stop mode")
         moments = 0
         while True:
             at = self._next_moment()
@@ -38,7 +50,7 @@ class Simulation:
             moments += 1
             if moments % every == 0:
                 yield self.now
-        self.stop(self._ends)
+        return self.stop(self._ends)
 
     def stop(self, why: str) -> None:
         """Pull everything and hear the answers: nothing rests afterwards."""
@@ -59,7 +71,7 @@ class Simulation:
         return max(self.now, min(moment for moment in moments if moment is not None))
 
     def _moment(self, at: Micros) -> None:
-        self._exchange.advance(at)
+        self._advance(at)
         due = self._exchange.next_due()
         if due is not None and due < at:
             self._due(due)
@@ -85,7 +97,7 @@ class Simulation:
             self._tell(facts[0])
 
     def _tell(self, fact: Fact) -> None:
-        intents = self._desk.handle(fact)
+        intents = self._handle(fact)
         for observer in self._observers:
             observer.record(fact, intents)
         if intents:

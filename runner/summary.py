@@ -1,7 +1,7 @@
 """Counts a run while it goes, and says at the end what came of it."""
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -136,11 +136,13 @@ def usd(cash: int) -> float:
     return round(cash / CASH_SCALE, 6)
 
 
-def summarise(desk: Desk, tally: Tally, info: FeedInfo, **more: Any) -> dict[str, Any]:
+def summarise(
+    desk: Desk, tally: Tally, info: FeedInfo, rewards: Mapping[str, Any] | None = None, **more: Any
+) -> dict[str, Any]:
     """Return what came of a run (issue: run directory); `more` is what the shell knows.
 
     `pnl_usd.total` is cash and holdings at the mid less the starting funds, after fees; expected rebates and rewards
-    are estimates and not part of it. `rewards_estimated` is null as long as nothing estimates rewards.
+    are estimates and not part of it. `rewards` is what a rewards component estimated, None without one.
     """
     account = desk.account
     total = desk.equity() - (tally.funds or 0)
@@ -169,11 +171,12 @@ def summarise(desk: Desk, tally: Tally, info: FeedInfo, **more: Any) -> dict[str
             "unrealised": usd(total - account.realised),
             "fees": usd(account.fees),
             "rebates": usd(account.rebates),
-            "rewards_estimated": None,
+            "rewards_estimated": None if rewards is None else rewards["mid"],
         },
         "exposure_max_usd": usd(account.exposure_max // NOTIONAL_PER_CASH),
         "refusals": dict(tally.refusals.most_common()),
         "cancels": dict(tally.cancels.most_common()),
         "rejections": dict(tally.rejections.most_common()),
         "oddities": dict(tally.oddities),
+        "rewards": rewards,
     }

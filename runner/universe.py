@@ -8,7 +8,7 @@ import msgspec
 
 from pmrun.runner.book import Book
 from pmrun.runner.hooks import Hooks, Prospect, Quote, Rank, Wanted
-from pmrun.runner.intents import Reason
+from pmrun.runner.intents import Number, Reason
 from pmrun.runner.market import Market, MarketNo, Outcome
 from pmrun.runner.units import Micros, Side, Size
 
@@ -140,7 +140,8 @@ class Universe:
         for state in states:
             reason = self._judge(state, prospect, at)
             if isinstance(reason, Rank):
-                passed.append((-reason.value, state.no, Reason("selected", UNIVERSE, reason.numbers)))
+                numbers: dict[str, Number] = {"value": reason.value, **reason.numbers} if self._hooks.ranks else {}
+                passed.append((-reason.value, state.no, Reason("selected", UNIVERSE, numbers)))
             elif anew or state.no not in self.dropped or self.dropped[state.no].code != reason.code:
                 verdicts.dropped[state.no] = reason
         for value, no, reason in sorted(passed, key=lambda each: each[:2]):

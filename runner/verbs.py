@@ -71,6 +71,32 @@ def report(arguments: list[str]) -> int:
     return 0
 
 
+def universe(arguments: list[str]) -> int:
+    """Show which markets a run would trade, and why not the others."""
+    parser = _Parser("pmrun universe", description="Which markets a run would trade, and why not the others.")
+    parser.add_argument("overrides", nargs="*", metavar="OVERRIDE", help="as for a run, such as strategy=reward_mm")
+    parser.add_argument(
+        "--at", type=float, metavar="SECONDS", help="after so much of the feed (default: once every market is judged)"
+    )
+    parser.add_argument("--json", action="store_true")
+    given = parser.parse_intermixed_args(arguments)
+    if given.at is not None and not 0 <= given.at <= 10**9:
+        raise ConfigError("universe --at", given.at, "must be from 0 to 1,000,000,000 seconds")
+    from pmrun.runner.assembly import plan
+    from pmrun.runner.compose import compose_config
+    from pmrun.runner.scan import as_plain, render, scan
+
+    found = scan(plan(compose_config(given.overrides)), given.at)
+    if given.json:
+        print(json.dumps(as_plain(found), indent=1, ensure_ascii=False))
+        return 0
+    from rich.console import Console
+
+    console = Console(width=None if sys.stdout.isatty() else 200)
+    console.print(*render(found), sep="\n")
+    return 0
+
+
 def plugins(arguments: list[str]) -> int:
     """List packs and options."""
     parser = _Parser("pmrun plugins", description="Installed packs, and what can be chosen in every group.")
@@ -125,6 +151,7 @@ VERBS: dict[str, Callable[[list[str]], int]] = {
     "replay": replay,
     "compare": compare,
     "report": report,
+    "universe": universe,
     "plugins": plugins,
     "completion": completion,
 }
