@@ -235,7 +235,7 @@ class _Compiler:
             info=FeedInfo(
                 name="tape",
                 source=self._source,
-                simulated=False,
+                simulated=any(market.simulated for market in self._markets),
                 data_hash=data_hash,
                 frames=frames,
                 prints=self._counts["prints"],

@@ -117,6 +117,7 @@ class _Gamma(msgspec.Struct, rename="camel"):
     events: list[_Event] | None = None
     assumed: list[str] | None = msgspec.field(default=None, name="_assumed")
     settlement: _Settlement | None = msgspec.field(default=None, name="_settlement")
+    simulated: bool = msgspec.field(default=False, name="_simulated")
 
 
 class _Rate(msgspec.Struct):
@@ -290,6 +291,7 @@ def _gamma(wire: _Gamma) -> Market:
         event=wire.events[0].slug if wire.events else None,
         accepting_orders=bool(wire.accepting_orders and wire.enable_order_book) and _open(wire),
         settled_yes=_settled(wire, outcomes),
+        simulated=wire.simulated,
         assumed=tuple(wire.assumed or ()) + unknown_fees,
     )
 

@@ -2,6 +2,7 @@
 
 import hashlib
 from dataclasses import dataclass
+from pathlib import Path
 
 import msgspec
 import numpy as np
@@ -10,6 +11,7 @@ from pmrun.plugins.executors.kernel import PRINT, Rows
 from pmrun.plugins.feeds.sim.flow import COLUMNS, Flow, flow
 from pmrun.plugins.feeds.sim.plan import Plan
 from pmrun.plugins.feeds.sim.terms import plans
+from pmrun.plugins.feeds.sim.writer import check_folder, write_tape
 from pmrun.runner.facts import Fact, MarketStatus, StatusChanged, TickChanged
 from pmrun.runner.market import Market, MarketNo
 from pmrun.runner.ports import FeedData, FeedInfo
@@ -23,13 +25,15 @@ REMARK = "simulated markets: drawn from statistics of recorded ones, no recordin
 class Simulated:
     """Markets that never were: the same seed and settings always give the same ones (C1).
 
-    `markets` is their number, `length` how long they are watched, `jumps` scales how often fair value jumps.
+    `markets` is their number, `length` how long they are watched, `jumps` scales how often fair value jumps. `save_to`
+    names a new folder to write the session to, as a tape that `feed=tape` replays.
     """
 
     seed: int
     markets: int = 48
     length: Micros = Micros(7_200 * SECOND)
     jumps: float = 1.0
+    save_to: str | None = None
 
     def __post_init__(self) -> None:
         """Refuse what cannot be simulated."""
@@ -41,6 +45,13 @@ class Simulated:
             raise ValueError("length must be from 60 to 86,400 seconds")
         if not 0 <= self.jumps <= 100:
             raise ValueError("jumps must be from 0 to 100")
+        if self.save_to == "":
+            raise ValueError("save_to must name a folder, or be null")
+
+    def check(self) -> None:
+        """Refuse to write over something, before anything starts."""
+        if self.save_to is not None:
+            check_folder("feed.save_to", Path(self.save_to))
 
     def plans(self) -> list[Plan]:
         """Draw the markets, before anything happens in them."""
@@ -49,31 +60,39 @@ class Simulated:
     def open(self) -> FeedData:
         """Draw the markets and let them happen."""
         drawn = self.plans()
-        seeds = np.random.SeedSequence([self.seed, 2]).spawn(len(drawn))
-        flows = [
-            flow(plan, np.random.Generator(np.random.PCG64(seed)), START, self.length)
-            for plan, seed in zip(drawn, seeds, strict=True)
-        ]
-        rows = merged(drawn, flows)
-        markets = tuple(plan.market for plan in drawn)
-        notes = _notes(flows)
-        return FeedData(
-            markets=markets,
-            steps=tuple(int(plan.step) for plan in drawn),
-            rows=rows,
-            notes=notes,
-            info=FeedInfo(
-                name="sim",
-                source=f"seed {self.seed}",
-                simulated=True,
-                data_hash=data_hash(markets, rows, notes),
-                frames=int(rows.frame[-1]),
-                prints=int((rows.kind == PRINT).sum()),
-                first_at=Micros(int(rows.at[0])),
-                last_at=Micros(max(int(rows.at[-1]), *(int(note.at) for note in notes))),
-                remarks=(REMARK,),
-            ),
-        )
+        flows = [flow(plan, generator(self.seed, 2, number), START, self.length) for number, plan in enumerate(drawn)]
+        data = assembled("sim", f"seed {self.seed}", drawn, flows, ())
+        if self.save_to is not None:
+            write_tape(data, Path(self.save_to))
+        return data
+
+
+def generator(seed: int, *which: int) -> np.random.Generator:
+    """Return the random numbers of one part of one seed."""
+    return np.random.Generator(np.random.PCG64(np.random.SeedSequence([seed, *which])))
+
+
+def assembled(name: str, source: str, drawn: list[Plan], flows: list[Flow], remarks: tuple[str, ...]) -> FeedData:
+    """Put simulated markets together as a feed."""
+    rows, notes = merged(drawn, flows), _notes(flows)
+    markets = tuple(plan.market for plan in drawn)
+    return FeedData(
+        markets=markets,
+        steps=tuple(int(plan.step) for plan in drawn),
+        rows=rows,
+        notes=notes,
+        info=FeedInfo(
+            name=name,
+            source=source,
+            simulated=True,
+            data_hash=data_hash(markets, rows, notes),
+            frames=int(rows.frame[-1]),
+            prints=int((rows.kind == PRINT).sum()),
+            first_at=Micros(int(rows.at[0])),
+            last_at=Micros(max(int(rows.at[-1]), *(int(note.at) for note in notes), 0)),
+            remarks=(REMARK, *remarks),
+        ),
+    )
 
 
 def merged(drawn: list[Plan], flows: list[Flow]) -> Rows:
