@@ -4,13 +4,15 @@ Prices are those of YES in 1/10,000 dollar (NO is its mirror), sizes 1/1,000,000
 Side 0 is bids, side 1 asks. Python is called between rows only: when a decision, an arrival or an answer is due.
 """
 
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple, TypeVar, cast
 
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
 Ints = NDArray[np.int64]
+Compiled = TypeVar("Compiled", bound=Callable[..., Any])
 Int = Any  # an int, of Python or of numpy
 
 PRICES = 10_001
@@ -24,8 +26,11 @@ SLOTS = 64  # own orders a side of a market
 
 # Rules of the queue, as flags.
 CANCELS_AHEAD, CANCELS_SHARED, CANCELS_BEHIND = 0, 1, 2
-RULE_CANCELS, RULE_WHOLE, RULE_CROSS, RULE_DEPLETION, RULE_TOUCH = range(5)
-RULES = 5
+RULE_CANCELS, RULE_WHOLE, RULE_CROSS, RULE_DEPLETION, RULE_TOUCH, RULE_STOP = range(6)
+RULES = 6
+
+# What a print is to our orders.
+VANISHED, PRINTED, REACHED = 0, 1, 2
 
 
 class Rows(NamedTuple):
@@ -70,6 +75,22 @@ class Fills(NamedTuple):
     at: Ints
 
 
+# Compiling is what a first run waits for. Constants are passed on as np.int64: a plain one is a type of its own, and
+# everything would be compiled for it once more.
+
+
+def _part(function: Compiled) -> Compiled:
+    """Compile a part that Python never calls: it needs no wrappers, and is cached inside what calls it."""
+    options: dict[str, Any] = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True, "error_model": "numpy"}
+    return cast(Compiled, njit(**options)(function))
+
+
+def _entry(function: Compiled) -> Compiled:
+    """Compile what Python calls."""
+    options: dict[str, Any] = {"cache": True, "no_cfunc_wrapper": True, "error_model": "numpy"}
+    return cast(Compiled, njit(**options)(function))
+
+
 def new_books(steps: Ints) -> Books:
     """Return empty books for markets with these price increments."""
     markets = len(steps)
@@ -101,7 +122,7 @@ def new_fills(capacity: int = 4096) -> Fills:
     return Fills(*(np.zeros(capacity, np.int64) for _ in range(4)))
 
 
-@njit(cache=True)
+@_part
 def _rescan(books: Any, m: Int, side: Int, start: Int) -> None:
     """Find the best level of a side from a price on, away from the touch."""
     step = books.step[m]
@@ -118,25 +139,10 @@ def _rescan(books: Any, m: Int, side: Int, start: Int) -> None:
         books.best[m, side] = min(k, end) * step
 
 
-@njit(cache=True)
-def _drop(queues: Any, slot: Int) -> None:
-    """Take an order out of its queue."""
-    o = queues.order[slot]
-    m, side = o[MARKET], o[SIDE]
-    n = queues.count[m, side]
-    k = 0
-    while k < n and queues.mine[m, side, k] != slot:
-        k += 1
-    if k == n:
-        return
-    for j in range(k, n - 1):
-        queues.mine[m, side, j] = queues.mine[m, side, j + 1]
-    queues.count[m, side] = n - 1
-    o[ALIVE] = 0
-
-
-@njit(cache=True)
-def _fill(queues: Any, slot: Int, size: Int, at: Int, fills: Any, n: Int) -> Int:
+@_part
+def _fill(queues: Any, m: Int, side: Int, rank: Int, size: Int, at: Int, fills: Any, n: Int) -> Int:
+    """Fill an order, and take it out of its queue when nothing of it is left."""
+    slot = queues.mine[m, side, rank]
     o = queues.order[slot]
     fills.slot[n] = slot
     fills.price[n] = o[PRICE]
@@ -144,11 +150,14 @@ def _fill(queues: Any, slot: Int, size: Int, at: Int, fills: Any, n: Int) -> Int
     fills.at[n] = at
     o[LEFT] -= size
     if o[LEFT] <= 0:
-        _drop(queues, slot)
+        o[ALIVE] = 0
+        queues.count[m, side] -= 1
+        for k in range(rank, queues.count[m, side]):
+            queues.mine[m, side, k] = queues.mine[m, side, k + 1]
     return n + 1
 
 
-@njit(cache=True)
+@_part
 def _level_changed(queues: Any, m: Int, side: Int, p: Int, old: Int, new: Int, rules: Any) -> None:
     """Move our orders up by their share of what was cancelled at their price."""
     for k in range(queues.count[m, side]):
@@ -178,28 +187,30 @@ def _level_changed(queues: Any, m: Int, side: Int, p: Int, old: Int, new: Int, r
             o[AHEAD] = new
 
 
-@njit(cache=True)
+@_part
 def _print(
-    queues: Any, m: Int, taker: Int, p: Int, size: Int, at: Int, rules: Any, fills: Any, n: Int, seen: bool
+    queues: Any, m: Int, taker: Int, p: Int, size: Int, at: Int, rules: Any, fills: Any, n: Int, kind: Int
 ) -> Int:
     """Match a print against our orders; its volume is consumed once.
 
-    `seen` is false for a print that was counted from depletion: the level's decrease is not told again.
+    A level that VANISHED is counted as a print, but its decrease is not told again; a price that was REACHED fills
+    whole whatever rests there or better.
     """
     side = 1 - taker
     used = 0
-    k = 0
+    k: Int = np.int64(0)
     while k < queues.count[m, side]:
-        slot = queues.mine[m, side, k]
-        o = queues.order[slot]
+        o = queues.order[queues.mine[m, side, k]]
         price = o[PRICE]
         through = price > p if side == 0 else price < p
         if not through and price != p:
             break
-        if through:
-            take = o[LEFT] if rules[RULE_WHOLE] == 1 else min(o[LEFT], size - used)
+        if kind == REACHED or (through and rules[RULE_WHOLE] == 1):
+            take = o[LEFT]
+        elif through:
+            take = min(o[LEFT], size - used)
         else:
-            if seen:
+            if kind == PRINTED:
                 # The level may have shrunk before its print came: what moved us then as a cancel was this print.
                 known = min(size, o[UNPRINTED])
                 if known > 0:
@@ -217,7 +228,7 @@ def _print(
                 o[AHEAD] = 0
         if take > 0:
             whole = take == o[LEFT]
-            n = _fill(queues, slot, take, at, fills, n)
+            n = _fill(queues, m, side, k, take, at, fills, n)
             used += take
             if whole:
                 continue  # the next order has moved into this rank
@@ -225,63 +236,36 @@ def _print(
     return n
 
 
-@njit(cache=True)
-def _crossed(books: Any, queues: Any, m: Int, at: Int, rules: Any, fills: Any, n: Int) -> Int:
-    """Fill whole what the other side of the book has reached."""
-    for side in range(2):
-        k = 0
-        while k < queues.count[m, side]:
-            slot = queues.mine[m, side, k]
-            o = queues.order[slot]
-            other = books.best[m, 1 - side]
-            if (side == 0 and other <= o[PRICE]) or (side == 1 and other >= o[PRICE]):
-                n = _fill(queues, slot, o[LEFT], at, fills, n)
-            else:
-                k += 1
-    return n
-
-
-@njit(cache=True)
+@_part
 def _depleted(books: Any, queues: Any, m: Int, side: Int, before: Int, at: Int, rules: Any, fills: Any, n: Int) -> Int:
     """Count levels that were wiped out, best first, as prints of their size (a book without prints)."""
     step = books.step[m]
     after = books.best[m, side]
-    old = books.scratch[side]
     p = before
-    while (p > after if side == 0 else p < after) and 0 < p < 10_000:
-        if queues.count[m, side] == 0:
-            break
-        if old[p // step] > 0:
-            n = _print(queues, m, 1 - side, p, old[p // step], at, rules, fills, n, False)
+    while (p > after if side == 0 else p < after) and 0 < p < 10_000 and queues.count[m, side] > 0:
+        size = books.scratch[side, p // step]
+        if size > 0:
+            n = _print(queues, m, 1 - side, p, size, at, rules, fills, n, np.int64(VANISHED))
         p += -step if side == 0 else step
     return n
 
 
-@njit(cache=True)
-def _keep_old(books: Any, m: Int, side: Int) -> None:
-    for k in range(10_000 // books.step[m]):
-        books.scratch[side, k] = books.size[m, side, k]
-
-
-@njit(cache=True)
+@_part
 def _snapshot(books: Any, queues: Any, rows: Any, i: Int, rules: Any, fills: Any, n: Int) -> Int:
     """Replace a book; levels that changed after the snapshot was taken stay (R: arrival is not time order)."""
     m = np.int64(rows.market[i])
     ts = rows.ts[i]
-    levels = rows.size[i]
     if ts < books.snapped[m]:
         return n
     books.snapped[m] = ts
     step = books.step[m]
     for side in range(2):
-        _keep_old(books, m, side)
-        when = books.when[m, side]
-        size = books.size[m, side]
         for k in range(1, 10_000 // step):
-            if when[k] <= ts:
-                size[k] = 0
-                when[k] = ts
-    for j in range(i + 1, i + 1 + levels):
+            books.scratch[side, k] = books.size[m, side, k]
+            if books.when[m, side, k] <= ts:
+                books.size[m, side, k] = 0
+                books.when[m, side, k] = ts
+    for j in range(i + 1, i + 1 + rows.size[i]):
         on = np.int64(rows.side[j])
         k = np.int64(rows.price[j]) // step
         if books.when[m, on, k] <= ts:
@@ -304,7 +288,7 @@ def _snapshot(books: Any, queues: Any, rows: Any, i: Int, rules: Any, fills: Any
     return n
 
 
-@njit(cache=True)
+@_entry
 def advance(
     books: Any, queues: Any, rows: Any, start: Int, until: Int, delay: Int, rules: Any, fills: Any
 ) -> tuple[int, int]:
@@ -313,7 +297,7 @@ def advance(
     Returns the next row and the number of fills. The arrays are named once and a level is changed in place here: most
     rows are that, and reaching into the tuples, or calling out, would cost more than the change.
     """
-    n = 0
+    n: Int = np.int64(0)
     i = start
     end = len(rows.at)
     room = len(fills.slot) - 2 * SLOTS
@@ -335,7 +319,9 @@ def advance(
         books.dirty,
     )
     count = queues.count
-    depletes, crosses, prints = rules[RULE_DEPLETION] == 1, rules[RULE_CROSS] == 1, rules[RULE_TOUCH] == 0
+    depletes, crosses, stops = rules[RULE_DEPLETION] == 1, rules[RULE_CROSS] == 1, rules[RULE_STOP] == 1
+    nothing, vanished, reached = np.int64(0), np.int64(VANISHED), np.int64(REACHED)
+    meant = np.int64(REACHED if rules[RULE_TOUCH] == 1 else PRINTED)
     while i < end and at[i] <= until and n < room:
         had = n
         m = np.int64(market[i])
@@ -350,7 +336,7 @@ def advance(
                 if old != new:
                     ours = count[m, side] > 0
                     if ours and depletes and new == 0 and p == best[m, side]:
-                        n = _print(queues, m, 1 - side, p, old, at[i], rules, fills, n, False)
+                        n = _print(queues, m, 1 - side, p, old, at[i], rules, fills, n, vanished)
                     size[m, side, k] = new
                     dirty[m] = 1
                     if new > 0:
@@ -362,66 +348,67 @@ def advance(
                         _level_changed(queues, m, side, p, old, new, rules)
             i += 1
         elif kind == PRINT:
-            if prints:
-                n = _print(queues, m, np.int64(sides[i]), np.int64(prices[i]), sizes[i], at[i], rules, fills, n, True)
+            if count[m, 0] > 0 or count[m, 1] > 0:
+                taker, p = np.int64(sides[i]), np.int64(prices[i])
+                n = _print(queues, m, taker, p, sizes[i], at[i], rules, fills, n, meant)
             i += 1
         else:
             n = _snapshot(books, queues, rows, i, rules, fills, n)
             i += 1 + sizes[i]
-        if crosses and (best[m, 0] != bid or best[m, 1] != ask):
-            n = _crossed(books, queues, m, at[i - 1], rules, fills, n)
+        if best[m, 0] != bid or best[m, 1] != ask:
+            if crosses:
+                for taker in (np.int64(ASK), np.int64(BID)):
+                    to = best[m, taker]
+                    n = _print(queues, m, taker, to, nothing, at[i - 1], rules, fills, n, reached)
+            if stops and (count[m, 0] > 0 or count[m, 1] > 0):
+                break
         if n > had:
             until = min(until, at[i - 1] + delay)
     return i, n
 
 
-@njit(cache=True)
-def join(books: Any, queues: Any, slot: Int, m: Int, side: Int, price: Int, size: Int) -> bool:
+def join(books: Books, queues: Queues, slot: int, m: int, side: int, price: int, size: int) -> bool:
     """Queue an order behind what rests at its price; False when there is no room for another one."""
-    n = queues.count[m, side]
+    n = int(queues.count[m, side])
     if n == SLOTS:
         return False
-    o = queues.order[slot]
-    for field in range(ORDER_FIELDS):
-        o[field] = 0
-    o[MARKET], o[SIDE], o[PRICE], o[LEFT], o[ALIVE] = m, side, price, size, 1
-    o[AHEAD] = books.size[m, side, price // books.step[m]]
-    k = n
-    while k > 0:
-        other = queues.order[queues.mine[m, side, k - 1], PRICE]
-        if (side == 0 and other >= price) or (side == 1 and other <= price):
+    queues.order[slot] = (m, side, price, size, books.size[m, side, price // books.step[m]], 0, 0, 0, 1)
+    mine = queues.mine[m, side]
+    rank = n
+    while rank > 0:
+        other = queues.order[mine[rank - 1], PRICE]
+        if other >= price if side == BID else other <= price:
             break
-        queues.mine[m, side, k] = queues.mine[m, side, k - 1]
-        k -= 1
-    queues.mine[m, side, k] = slot
+        mine[rank] = mine[rank - 1]
+        rank -= 1
+    mine[rank] = slot
     queues.count[m, side] = n + 1
     return True
 
 
-@njit(cache=True)
-def leave(queues: Any, slot: Int) -> None:
+def leave(queues: Queues, slot: int) -> None:
     """Take an order off the book."""
-    _drop(queues, slot)
+    m, side = queues.order[slot, MARKET], queues.order[slot, SIDE]
+    n = queues.count[m, side]
+    mine = queues.mine[m, side]
+    rank = int(np.flatnonzero(mine[:n] == slot)[0])
+    mine[rank : n - 1] = mine[rank + 1 : n]
+    queues.count[m, side] = n - 1
+    queues.order[slot, ALIVE] = 0
 
 
-@njit(cache=True)
-def levels(books: Any, m: Int, side: Int, most: Int, price: Ints, size: Ints) -> int:
-    """Write up to `most` levels of a side (0: all), best first; return how many."""
-    step = books.step[m]
+def levels(books: Books, m: int, side: int, most: int) -> tuple[tuple[int, int], ...]:
+    """Return up to `most` levels of a side (0: all) as prices and sizes, best first."""
+    step = int(books.step[m])
     there = books.size[m, side]
-    n = 0
-    k = books.best[m, side] // step
-    end = 10_000 // step
-    while 0 < k < end and (most == 0 or n < most):
-        if there[k] > 0:
-            price[n] = k * step
-            size[n] = there[k]
-            n += 1
-        k += -1 if side == 0 else 1
-    return n
+    found = np.flatnonzero(there[1 : 10_000 // step]) + 1
+    found = found[::-1] if side == BID else found
+    if most:
+        found = found[:most]
+    return tuple(zip((found * step).tolist(), there[found].tolist(), strict=True))
 
 
-@njit(cache=True)
+@_entry
 def moved_prices(books: Any, most: Int, last: Ints, price: Ints, size: Ints, out: Ints) -> int:
     """Find the dirty markets whose first `most` prices a side differ from the last told ones.
 
@@ -464,9 +451,5 @@ def warm_up() -> None:
     byte = np.zeros(0, np.uint8)
     rows = Rows(column, column, column, small, byte, byte, small, column)
     advance(books, queues, rows, 0, 0, 0, np.zeros(RULES, np.int64), fills)
-    price, size = np.zeros(PRICES, np.int64), np.zeros(PRICES, np.int64)
-    levels(books, 0, BID, 0, price, size)
-    join(books, queues, 0, 0, BID, 5000, 1)
-    leave(queues, 0)
     told = np.zeros((1, 2, 1), np.int64)
     moved_prices(books, 1, told, told.copy(), told.copy(), np.zeros(1, np.int64))

@@ -4,6 +4,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import count
+from typing import cast
 
 import numpy as np
 
@@ -202,9 +203,10 @@ class PaperExchange:
                 self._arrive(intent, when)
             elif type(intent) is Cancel:
                 self._withdraw(intent.order, when, "")
-            else:
-                for order in list(self._resting):
-                    self._withdraw(order, when, "")
+            elif type(intent) is CancelAll:
+                for order in list(self._resting.values()):
+                    if intent.side in (None, order.place.side):
+                        self._withdraw(order.place.order, when, "")
         for queue in (self._answers, self._settlements):
             while queue and queue[0].at <= at:
                 facts.append(queue.popleft())
@@ -265,23 +267,12 @@ class PaperExchange:
         if not self._free:
             self._grow()
         order.slot = self._free.pop()
-        if not self._join(order, size):
+        if not kernel.join(self._books, self._queues, order.slot, order.market, order.side, order.yes_price, size):
             self._free.append(order.slot)
             self._news(at, number, REJECTED, "too many open orders at the paper exchange in this market")
             return
         self._resting[number] = self._by_slot[order.slot] = order
         self._news(at, number, RESTING, "", f"paper-{number}")
-
-    def _join(self, order: _Resting, size: Size) -> bool:
-        """Queue an order; the first of a side without the kernel, whose call costs more than the work."""
-        queues, market, side, price = self._queues, order.market, order.side, order.yes_price
-        if queues.count[market, side]:
-            return bool(kernel.join(self._books, queues, order.slot, market, side, price, size))
-        ahead = self._books.size[market, side, price // self._data.steps[market]]
-        queues.order[order.slot] = (market, side, price, size, ahead, 0, 0, 0, 1)
-        queues.mine[market, side, 0] = order.slot
-        queues.count[market, side] = 1
-        return True
 
     def _grow(self) -> None:
         size = len(self._queues.order)
@@ -292,10 +283,8 @@ class PaperExchange:
     def _take(self, order: _Resting, at: Micros) -> Size:
         """Match a taking order against the displayed levels, best first; return what is left of it."""
         place = order.place
-        price, size = np.zeros(kernel.PRICES, np.int64), np.zeros(kernel.PRICES, np.int64)
-        found = kernel.levels(self._books, order.market, 1 - order.side, 0, price, size)
         left = int(place.size)
-        for level, there in zip(price[:found].tolist(), size[:found].tolist(), strict=True):
+        for level, there in kernel.levels(self._books, order.market, 1 - order.side, 0):
             if not left or (level > order.yes_price if order.side == kernel.BID else level < order.yes_price):
                 break
             matched = min(left, there)
@@ -308,10 +297,7 @@ class PaperExchange:
         order = self._resting.pop(number, None)
         if order is None:
             return  # filled, or never taken: its own news says so
-        if self._queues.count[order.market, order.side] == 1:
-            self._queues.count[order.market, order.side] = 0
-        else:
-            kernel.leave(self._queues, order.slot)
+        kernel.leave(self._queues, order.slot)
         self._release(order)
         self._news(at, number, CANCELED, reason)
 
@@ -365,7 +351,6 @@ class _Told:
         shape = (markets, 2, max(1, depth.levels))
         self._last, self._price, self._size = (np.zeros(shape, np.int64) for _ in range(3))
         self._found = np.zeros(markets, np.int64)
-        self._scratch = np.zeros(kernel.PRICES, np.int64), np.zeros(kernel.PRICES, np.int64)
 
     def changes(self) -> list[tuple[int, Book]]:
         if self._prices_only:
@@ -378,9 +363,8 @@ class _Told:
         return Book(self._side(market, kernel.BID), self._side(market, kernel.ASK))
 
     def _side(self, market: int, side: int) -> tuple[tuple[Price, Size], ...]:
-        price, size = self._scratch
-        found = kernel.levels(self._books, market, side, self._most, price, size)
-        return tuple(zip(price[:found].tolist(), size[:found].tolist(), strict=True))
+        found = kernel.levels(self._books, market, side, self._most)
+        return cast("tuple[tuple[Price, Size], ...]", found)
 
     def _moved_prices(self) -> list[tuple[int, Book]]:
         found = kernel.moved_prices(self._books, self._most, self._last, self._price, self._size, self._found)

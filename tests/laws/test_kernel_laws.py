@@ -102,9 +102,7 @@ class Compiled:
         return new
 
     def sizes(self, side: int) -> dict[int, int]:
-        price, size = np.zeros(kernel.PRICES, np.int64), np.zeros(kernel.PRICES, np.int64)
-        found = kernel.levels(self.books, 0, side, 0, price, size)
-        return dict(zip(price[:found].tolist(), size[:found].tolist(), strict=True))
+        return dict(kernel.levels(self.books, 0, side, 0))
 
     def orders(self) -> dict[int, tuple[int, ...]]:
         fields = [kernel.SIDE, kernel.PRICE, kernel.LEFT, kernel.AHEAD, kernel.CREDIT, kernel.UNPRINTED, kernel.MOVED]
