@@ -155,6 +155,11 @@ class Universe:
             self.dropped.pop(no, None)
         return verdicts
 
+    def _said_before(self, no: MarketNo) -> Reason | None:
+        """Return what a filter said of a market before its book was lost: it tells more than that there is none."""
+        said = self.dropped.get(no)
+        return None if said is None or said.by == UNIVERSE else said
+
     def _no_room(self, value: float) -> Reason:
         numbers: dict[str, int | float | str] = {"limit": self._limit}
         return Reason("max_markets", UNIVERSE, numbers | ({"rank": value} if self._hooks.ranks else {}))
@@ -166,7 +171,8 @@ class Universe:
                 reason = self._hooks.reject_market(state.terms, None, None, at)
                 if reason is None:
                     self.waiting.add(state.no)
-                return reason or Reason(code, UNIVERSE)
+                    reason = self._said_before(state.no) or Reason(code, UNIVERSE)
+                return reason
             seen = prospect(state)
             reason = self._hooks.reject_market(state.terms, state.book, seen, at)
             rank = None if reason else seen.rank
