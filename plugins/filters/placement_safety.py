@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pmrun.plugins.risk.two_sided import check_threshold, has_cheap_token
 from pmrun.runner.book import Book
 from pmrun.runner.hooks import Depth, Look, Objection, Prospect, hookimpl
-from pmrun.runner.intents import Number, Reason
+from pmrun.runner.intents import Number
 from pmrun.runner.units import Price, Side
 
 TOO_EARLY = frozenset({"too_few_points"})  # a check that has not seen enough yet, as always at the first scan
@@ -37,14 +37,8 @@ class PlacementSafety:
         if passing >= needed:
             return None
         numbers: dict[str, Number] = {"value": passing, "limit": needed, "margin": needed - passing, "unit": "sides"}
-        said: dict[str, Number] = {str(side).lower(): _said(reasons) for side, reasons in against.items() if reasons}
-        return Objection("placement_unsafe", numbers | said)
-
-
-def _said(reasons: list[Reason]) -> str:
-    """Write reasons as a refusal shows them, with their numbers."""
-    written = []
-    for reason in reasons:
-        numbers = " ".join(f"{name} {number}" for name, number in reason.numbers.items())
-        written.append(f"{reason.by}: {reason.code}" + (f" ({numbers})" if numbers else ""))
-    return ", ".join(written)
+        for side, reasons in ((side.lower(), reasons) for side, reasons in against.items() if reasons):
+            numbers[side] = ", ".join(f"{each.by}: {each.code}" for each in reasons)
+            for each in reasons:
+                numbers |= {f"{side}.{each.by}.{name}": number for name, number in each.numbers.items()}
+        return Objection("placement_unsafe", numbers)

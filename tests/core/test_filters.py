@@ -258,8 +258,12 @@ def test_a_market_where_both_sides_could_rest_passes_and_one_where_none_could_do
         "limit": needed,
         "margin": needed,
         "unit": "sides",
-        "buy": "risk.cliff: price_cliff (gap 700 limit 500)",
-        "sell": "risk.cliff: price_cliff (gap 700 limit 500)",
+        "buy": "risk.cliff: price_cliff",
+        "buy.risk.cliff.gap": 700,
+        "buy.risk.cliff.limit": 500,
+        "sell": "risk.cliff: price_cliff",
+        "sell.risk.cliff.gap": 700,
+        "sell.risk.cliff.limit": 500,
     }
 
 

@@ -1,0 +1,131 @@
+"""Asks a run's filters alone, without an order, and shows what they say: `pmrun universe`."""
+
+from collections.abc import Sequence
+from math import inf
+from typing import Any, NamedTuple, cast
+
+from rich.console import RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from pmrun.runner.assembly import Plan
+from pmrun.runner.errors import DataError
+from pmrun.runner.funnel import MEASURED, Funnel, Verdict, short, words
+from pmrun.runner.intents import Intent, Number
+from pmrun.runner.ports import Exchange, FeedInfo
+from pmrun.runner.progress import Progress
+from pmrun.runner.run import ORDER_NAME
+from pmrun.runner.simulate import Simulation
+from pmrun.runner.summary import iso
+from pmrun.runner.units import SECOND, Micros
+
+
+class Scan(NamedTuple):
+    """What the desk made of the markets, and when."""
+
+    funnel: Funnel
+    feed: FeedInfo
+    at: Micros
+
+
+class _Unheard:
+    """An exchange that no intent reaches."""
+
+    def __init__(self, exchange: Exchange) -> None:
+        self._exchange = exchange
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._exchange, name)
+
+    def submit(self, intents: Sequence[Intent], at: Micros) -> None:
+        """Send nothing."""
+
+
+def scan(made: Plan, after: float | None) -> Scan:
+    """Tell a desk the feed until every market was judged, or for so many seconds; raises DataError."""
+    with Progress(show=True) as progress:
+        progress.say("reading the feed")
+        try:
+            data = made.feed.open()
+        except OSError as error:
+            raise DataError(f"{error.filename or 'the feed'}: cannot be read: {error.strerror or error}") from None
+        progress.say("scanning the markets")
+        desk = made.desk(ORDER_NAME)
+        exchange = made.executor.open(data, made.fill, desk.hooks.depth, not made.settings.gated)
+        funnel = Funnel(desk.hooks.order, made.components)
+        simulation = Simulation(desk, cast(Exchange, _Unheard(exchange)), [funnel], "scanned")
+        until = None if after is None else data.info.first_at + round(after * SECOND)
+        for now in simulation.run(every=1):
+            if now >= until if until is not None else not funnel.waiting:
+                break
+    return Scan(funnel, data.info, simulation.now)
+
+
+def as_plain(found: Scan) -> dict[str, Any]:
+    """Return plain values for JSON."""
+    return {
+        "feed": found.feed.name,
+        "source": found.feed.source,
+        "simulated": found.feed.simulated,
+        "at": iso(found.at),
+        **found.funnel.summary(),
+        "markets": [_plain(no, verdict) for no, verdict in found.funnel.verdicts.items()],
+    }
+
+
+def _plain(no: int, verdict: Verdict) -> dict[str, Any]:
+    reason = verdict.reason
+    numbers: dict[str, Number] = reason.numbers if reason else {}
+    return {
+        "market": no,
+        "slug": verdict.terms.slug,
+        "question": verdict.terms.question,
+        "verdict": "selected" if verdict.selected else "dropped" if reason else "waiting",
+        "by": reason.by if reason else None,
+        "code": reason.code if reason else None,
+        **{name: numbers.get(name) for name in MEASURED},
+        "rank": verdict.rank,
+        "since": verdict.since or None,
+        "numbers": numbers,
+    }
+
+
+def render(found: Scan) -> list[RenderableType]:
+    """Return what to print: the stages, the markets, and what to do where nothing is left."""
+    funnel = found.funnel
+    kind = "simulated markets" if found.feed.simulated else "recorded markets"
+    head = Text(f"{kind}, {found.feed.source}, at {iso(found.at)}")
+    shown: list[RenderableType] = [head, _stages(funnel), _markets(funnel)]
+    said = funnel.nothing_left()
+    return [*shown, Text(said, style="bold")] if said else shown
+
+
+def _stages(funnel: Funnel) -> Table:
+    table = _table("stage", "in", "dropped", "left")
+    for stage in funnel.stages():
+        table.add_row(stage.name, str(stage.came), str(stage.dropped or "–"), str(stage.left))
+    table.add_row("selected", "", "", str(funnel.selected), style="bold")
+    return table
+
+
+def _markets(funnel: Funnel) -> Table:
+    """List the selected markets, best first, then those that got farthest."""
+    table = _table("market", "verdict", "value", "limit", "margin", "rank", "why")
+    place = {stage.name: -index for index, stage in enumerate(funnel.stages())}
+    farthest = sorted(funnel.verdicts.values(), key=lambda each: (place.get(each.stage, -inf), -(each.rank or 0)))
+    for verdict in farthest:
+        numbers = verdict.reason.numbers if verdict.reason and not verdict.selected else {}
+        figures = (short(numbers[name]) if name in numbers else "" for name in ("value", "limit", "margin"))
+        rank = "" if verdict.rank is None else short(verdict.rank)
+        why = [] if verdict.selected else [words(verdict.reason) if verdict.reason else "no book yet"]
+        why += [f"since then {verdict.since.replace('_', ' ')}"] if verdict.since else []
+        table.add_row(verdict.terms.slug or verdict.terms.question, verdict.stage, *figures, rank, "; ".join(why))
+    return table
+
+
+def _table(*columns: str) -> Table:
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
+    for name in columns:
+        numeric = name in ("in", "dropped", "left", "value", "limit", "margin", "rank")
+        table.add_column(name, justify="right" if numeric else "left", overflow="fold", no_wrap=numeric)
+    return table
