@@ -3,12 +3,13 @@
 After Glosten and Milgrom (1985): a price is the expected payoff given everything that was seen, the present trade
 included. Here the chance of YES goes up one tick with a buy and down one with a sell, each as likely; the ask is the
 chance after a buy, the bid the chance after a sell. So every trade is at a price that is exactly fair, and at the end
-YES pays with the last chance. Sizes, cancels and waits tell nothing of it. A fill at the price of a trade can then neither
-win nor lose on average, whatever the strategy; a fill model that shows a profit here invents it.
+YES pays with the last chance. Sizes, cancels and waits tell nothing of it. A fill at the price of a trade can then
+neither win nor lose on average, whatever the strategy; a fill model that shows a profit here invents it.
 """
 
 import hashlib
 from array import array
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -76,7 +77,9 @@ class _Fair:
         waits = np.where(burst, 20 + 200 * random.random(count), -np.log(1 - random.random(count)) * gap / (1 - BURST))
         times = np.cumsum(waits).astype(np.int64) + 1
         self._times = times[times < length].tolist()
-        self._uniform = iter(random.random((len(self._times) + 1) * (CHANGES * 4 + 8) + 8 * LEVELS).tolist())
+        self._uniform: Iterator[float] = iter(
+            random.random((len(self._times) + 1) * (CHANGES * 4 + 8) + 8 * LEVELS).tolist()
+        )
         self._chance = TOP // 2
         self._size: tuple[dict[int, int], dict[int, int]] = ({}, {})
         self._rows = array("q")
@@ -165,6 +168,6 @@ def _plan(seed: int, number: int) -> Plan:
     )
     return Plan(
         market=market, kind=Kind.TRADED, step=TICK, mid=0.5, spread=Price(2 * TICK), levels=LEVELS, depth=([], []),
-        hole=Price(0), print_gap=0.0, jumps=0.0, jump_size=Price(0), noise=Price(0), trend=Price(0), drift=Price(0),
-        ends_at=None,
+        hole=Price(0), tilt=0.0, print_gap=0.0, jumps=0.0, jump_size=Price(0), noise=Price(0), trend=Price(0),
+        drift=Price(0), ends_at=None,
     )  # fmt: skip

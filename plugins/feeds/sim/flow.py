@@ -7,6 +7,7 @@ of a jump finds stale orders.
 
 from array import array
 from bisect import bisect_left, insort
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -19,7 +20,7 @@ from pmrun.runner.units import ONE, SIZE_SCALE, Micros, Price
 LOT = 10_000  # a hundredth of a share
 COLUMNS = 6  # ms, kind, side, price, size, frame
 LEAST, MOST = 3, 20  # levels a side
-REDRAWN = 0.07  # assumed: this share of changes gives a level an altogether different size, once
+REDRAWN = 0.03  # assumed: this share of changes gives a level an altogether different size, once
 BUSY_REDRAWN = 0.9  # assumed
 JITTER = 0.05  # assumed: other changes move it this far in the table of sizes
 INFORMED = 0.4  # assumed: this share of takers knows fair value
@@ -27,10 +28,11 @@ IMPACT = 0.5  # assumed: this part of what a taker moves the touch by is news, a
 HITS = 0.7  # assumed: a jump is traded on before the makers have moved
 SLACK = 0.35  # ticks beyond half a tick that fair value may be off before makers move
 LOOKS = {Kind.TRADED: 8.0, Kind.DEEP: 8.0, Kind.SCANNED: 20.0, Kind.BUSY: 1.0}  # assumed: seconds between
-CHOOSY = 0.95  # assumed: how much takers mind how much rests
 WALK = 6  # levels a taker goes through
 REPLACED = 5  # levels whose size makers set anew when they move the touch
-BUSY_PACE = 1 / 3  # busy books were recorded when they changed, which is more often than on average
+# How often levels change, beside what was recorded. Busy books were recorded when they changed, which is more often
+# than on average; how often quiet ones change was not recorded: assumed half as often as deep ones.
+PACE = {Kind.TRADED: 0.5, Kind.DEEP: 1.0, Kind.SCANNED: 0.25, Kind.BUSY: 1 / 3}
 SHAPES = {Kind.TRADED: "quiet", Kind.DEEP: "deep", Kind.SCANNED: "quiet", Kind.BUSY: "busy"}
 TICK_TURNS = 400  # below 0.04 and above 0.96 the tick becomes finer (reference 5.2)
 CHANGE, TRADE, LOOK, HIT = range(4)
@@ -67,7 +69,7 @@ class _Market:
         self._rows = array("q")
         self._frame = 0
         self._ticks: list[tuple[int, Price]] = []
-        self._uniform = iter(())
+        self._uniform: Iterator[float] = iter(())
         self._value: list[float] = []
         self._learned = 0.0  # what takers added to fair value, in steps
 
@@ -142,7 +144,7 @@ class _Market:
         """
         busy = self._plan.kind is Kind.BUSY
         timed = self._shape if self._shape.changed else self._table.books["deep"]
-        rates = -np.log(1 - np.array(timed.changed)) * (BUSY_PACE if busy else 1.0) / timed.seconds_between
+        rates = -np.log(1 - np.array(timed.changed)) * PACE[self._plan.kind] / timed.seconds_between
         others = np.full(len(rates), 0.0 if busy else timed.mid_moved / timed.seconds_between)
         others[0] += 0.5 / self._plan.print_gap
         return np.repeat(np.maximum(rates - others, 0.2 * rates), 2)
@@ -156,8 +158,7 @@ class _Market:
     def _taker_sizes(self, count: int) -> list[int]:
         """Draw what takers want, as recorded; those who want more go where more rests."""
         recorded = self._table.prints["busy" if self._plan.kind is Kind.BUSY else "quiet"]
-        thin = 0.0 if self._plan.kind is Kind.BUSY else 1 - self._plan.depth[BID][0] - self._plan.depth[ASK][0]
-        sizes = self._table.at(recorded.size, _tilted(even(self._random, count), CHOOSY * thin)) * SIZE_SCALE
+        sizes = self._table.at(recorded.size, _tilted(even(self._random, count), self._plan.tilt)) * SIZE_SCALE
         return np.maximum(LOT, (sizes / LOT).astype(np.int64) * LOT).tolist()  # type: ignore[no-any-return]
 
     # What happens.

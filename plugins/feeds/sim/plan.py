@@ -27,6 +27,7 @@ class Plan(NamedTuple):
     levels: int  # a side
     depth: tuple[list[float], list[float]]  # of each side by rank: where in the table of sizes a level stays, 0..1
     hole: Price  # an empty stretch below the best bid and above the best ask; 0: none
+    tilt: float  # how much smaller than elsewhere trades are, -1..1: more rests elsewhere
     print_gap: float  # seconds between trades, mean
     jumps: float  # an hour
     jump_size: Price  # mean

@@ -78,7 +78,9 @@ def assembled(name: str, source: str, drawn: list[Plan], flows: list[Flow], rema
     markets = tuple(plan.market for plan in drawn)
     return FeedData(
         markets=markets,
-        steps=tuple(int(plan.step) for plan in drawn),
+        steps=tuple(
+            int(plan.step if found.ticks else plan.market.tick) for plan, found in zip(drawn, flows, strict=True)
+        ),
         rows=rows,
         notes=notes,
         info=FeedInfo(

@@ -18,6 +18,7 @@ LABEL = "(simulated)"
 # Assumed, of 48: enough markets that pass the filters of a reward maker, and more that do not.
 MIX = {Kind.TRADED: 20, Kind.DEEP: 6, Kind.SCANNED: 18, Kind.BUSY: 4}
 SMALL = Size(20_000_000)  # the largest order a maker of the default settings wants
+CHOOSY = 0.95  # assumed: how much takers mind how much rests
 CALM = 0.6  # assumed: a jump every hundred minutes
 FEES = {  # reference 7.1
     "Politics": FeeTerms(rate_ppm=40_000, rebate_ppm=250_000),
@@ -119,6 +120,7 @@ class _Draw:
         bands = choice(table.rewards.max_spread_cents.small, self._even(count))
         days = 8 + 350 * self._even(count) ** 2
         depths = self._depths(count)
+        tilts = _tilts(depths, volumes)
         drawn = []
         for i in range(count):
             fine = bool(spreads[i] < 0.95)
@@ -133,7 +135,7 @@ class _Draw:
                     market=market, kind=Kind.TRADED, step=market.tick, mid=1 - mid if mirrored[i] else mid,
                     spread=_spread(float(spreads[i]), market.tick), levels=14, depth=depths[i],
                     hole=Price(7 * CENT) if i % 10 == 9 else Price(0),
-                    print_gap=_gap(table.prints["quiet"].mean_dollars, float(volumes[i])),
+                    tilt=tilts[i], print_gap=_gap(table.prints["quiet"].mean_dollars, float(volumes[i])),
                     jumps=self._jumps * CALM, jump_size=Price(200), noise=Price(12), trend=Price(100),
                     drift=Price(0), ends_at=None,
                 )
@@ -160,7 +162,7 @@ class _Draw:
                 Plan(
                     market=market, kind=Kind.DEEP, step=CENT, mid=float(mids[i]), spread=CENT, levels=16,
                     depth=depths[i], hole=Price(0),
-                    print_gap=_gap(table.prints["quiet"].mean_dollars, float(volumes[i])),
+                    tilt=0.0, print_gap=_gap(table.prints["quiet"].mean_dollars, float(volumes[i])),
                     jumps=self._jumps * CALM / 4, jump_size=Price(150), noise=Price(14), trend=Price(80),
                     drift=Price(0), ends_at=None,
                 )
@@ -185,7 +187,7 @@ class _Draw:
             turning = i == 0  # this one leaves 0.04 behind: its tick becomes finer
             tick = CENT if turning or (ticks[i] == "0.01" and spreads[i] >= 1) else FINE
             half = _spread(float(spreads[i]), tick) / 2 / PRICE_SCALE
-            mid = 0.06 if turning else min(max(float(mids[i]), half + 0.03), 1 - half - 0.03)
+            mid = 0.052 if turning else min(max(float(mids[i]), half + 0.03), 1 - half - 0.03)
             spread = Price(2 * CENT) if turning else _spread(min(float(spreads[i]), 90.0), tick)
             market = self._market(
                 self._next(LASTING), tick,
@@ -196,8 +198,9 @@ class _Draw:
                 Plan(
                     market=market, kind=Kind.SCANNED, step=FINE if turning else tick, mid=mid, spread=spread,
                     levels=3 + i % 10, depth=depths[i], hole=Price(8 * CENT) if i % 4 == 3 else Price(0),
-                    print_gap=_gap(table.prints["quiet"].mean_dollars, float(volumes[i])),
-                    jumps=self._jumps * CALM, jump_size=Price(200), noise=Price(10), trend=Price(60),
+                    tilt=0.0, print_gap=_gap(table.prints["quiet"].mean_dollars, float(volumes[i])),
+                    jumps=self._jumps * CALM, jump_size=Price(200),
+                    noise=Price(5 if turning else 10), trend=Price(0 if turning else 60),
                     drift=Price(-350) if turning else Price(0), ends_at=None,
                 )
             )  # fmt: skip
@@ -216,7 +219,7 @@ class _Draw:
             drawn.append(
                 Plan(
                     market=market, kind=Kind.BUSY, step=CENT, mid=0.5, spread=Price(2 * CENT), levels=16,
-                    depth=depths[i], hole=Price(0), print_gap=table.prints["busy"].gap_mean,
+                    depth=depths[i], hole=Price(0), tilt=0.0, print_gap=table.prints["busy"].gap_mean,
                     jumps=self._jumps * 12, jump_size=Price(300), noise=Price(250), trend=Price(300),
                     drift=Price(0), ends_at=None,
                 )
@@ -284,6 +287,15 @@ def _cents(amount: float) -> Price:
 
 def _cash(dollars: float) -> Cash:
     return Cash(round(dollars * 100) * 10_000)
+
+
+def _tilts(depths: list[tuple[list[float], list[float]]], volumes: Floats) -> list[float]:
+    """Return how takers choose markets by what rests at the touch, so that all trades together are as recorded."""
+    if not depths:
+        return []
+    thin = np.array([1 - bids[0] - asks[0] for bids, asks in depths])
+    thin -= (thin * volumes).sum() / volumes.sum()
+    return np.clip(CHOOSY * thin, -1, 1).tolist()  # type: ignore[no-any-return]
 
 
 def _spread(cents: float, tick: Price) -> Price:
