@@ -135,6 +135,11 @@ _VERBS_IN_BASH = """
 _pmrun_completion()
 {
     local said=($COMP_LINE) word=${COMP_WORDS[COMP_CWORD]}
+    if [[ ${said[1]} == universe && ( ${#said[@]} -gt 2 || $COMP_LINE == *" " ) ]]; then  # as for a run
+        local COMP_LINE="${COMP_LINE/ universe/}" COMP_POINT=$((COMP_POINT - 9)) COMP_CWORD=$((COMP_CWORD - 1))
+        hydra_bash_completion "$@"
+        return
+    fi
     if [[ " VERBS " == *" ${said[1]} "* && ( ${#said[@]} -gt 2 || $COMP_LINE == *" " ) ]]; then
         COMPREPLY=($(compgen -d -- "$word"))
         return

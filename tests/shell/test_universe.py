@@ -1,6 +1,7 @@
 """`pmrun universe`: the filters alone, without an order, and the same verdicts as the run's."""
 
 import json
+from pathlib import Path
 
 import pytest
 from commands import PLAIN, runs
@@ -12,6 +13,7 @@ from pmrun.runner.intents import Drop, Place, Select
 from pmrun.runner.journal import read_journal
 from pmrun.runner.scan import scan
 
+TAPES = Path(__file__).parents[3] / "shared" / "data" / "tapes"
 CHAIN = (
     "strategy=level_mm",
     "exchange=paper",
@@ -106,6 +108,23 @@ def test_the_verdicts_are_those_of_the_run_and_no_order_is_sent(pmrun_says, cwd)
             placed += isinstance(entry, Place)
     assert placed > 0
     assert verdicts == {no: verdict.reason for no, verdict in found.funnel.verdicts.items()}
+
+
+def test_of_the_simulated_markets_the_default_filters_reject_at_least_half(told):
+    found = json.loads(told("strategy=reward_mm", "exchange=paper", "--json"))
+    passed = found["selected"] + found["rejected_by"].get("universe.max_markets", 0)
+    assert found["scanned"] >= 24
+    assert 8 <= found["selected"] <= passed <= found["scanned"] / 2
+
+
+@pytest.mark.skipif(not TAPES.is_dir(), reason="the recorded tapes are not beside this checkout")
+@pytest.mark.parametrize("name", ["books-and-prints-updown", "btc-15m-1hz", "raw-btc-5m"])
+def test_recorded_markets_of_minutes_are_all_dropped_and_pass_once_the_filter_is_left_out(told, name):
+    words = ("strategy=reward_mm", "exchange=paper", "feed=tape", f"feed.path={TAPES / name}", "--json")
+    found = json.loads(told(*words))
+    assert found["rejected_by"] == {"filters.expiry": found["scanned"]}
+    assert "days, at least 7 wanted); ~filters.expiry leaves this filter out" in found["nothing_left"]
+    assert json.loads(told(*words, "~filters.expiry"))["selected"] > 0
 
 
 @pytest.mark.parametrize(
