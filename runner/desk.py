@@ -16,8 +16,10 @@ from pmrun.runner.facts import (
     FeedRestored,
     Filled,
     FundsSeen,
+    HoldingSeen,
     Listed,
     MarketStatus,
+    OrderFound,
     OrderNews,
     Printed,
     Settled,
@@ -80,6 +82,7 @@ class MarketState:
 
     __slots__ = (
         "book",
+        "gaps",
         "grid",
         "halted",
         "inventory",
@@ -113,6 +116,7 @@ class MarketState:
         self.rejected: dict[tuple[Side, Purpose], Micros] = {}  # when the exchange last said no
         self.selected = False  # whether it is quoted; holdings are hedged either way
         self.unsafe: set[Side] = set()  # sides of the YES book that a check spoke against in this decision (R3)
+        self.gaps: dict[Outcome, Unhedged] = {}  # what hedging covers with nothing, in this decision
         self.unhedged: dict[Outcome, str] = {}  # why shares are not covered, as said last
 
     def blocked(self) -> str | None:
@@ -162,6 +166,8 @@ class Desk:
             TickChanged: self._tick_changed,
             StatusChanged: self._status_changed,
             FundsSeen: self._funds_seen,
+            HoldingSeen: self._holding_seen,
+            OrderFound: self._order_found,
             OrderNews: self._order_news,
             Filled: self._filled,
             Settled: self._settled,
@@ -306,6 +312,50 @@ class Desk:
         self.account.funds.total = fact.total
         self._release_funds()
         self._tell(fact, None, None)
+
+    def _holding_seen(self, fact: HoldingSeen) -> None:
+        """Take over what is held; shares bought and not settled would be counted twice, so they halt the market."""
+        state = self.markets.get(fact.market)
+        if state is None or state.inventory.of(fact.outcome).pending:
+            self._observe_oddity("impossible_holding", {"market": fact.market, "size": fact.size})
+            if state is not None:
+                self._halt(state, "impossible_holding", OrderNo(0))
+            return
+        self.account.seen(fact.market, fact.outcome, fact.size, fact.cost)
+        self._tell(fact, fact.market, None)
+        self._touch(state, now=self.hooks.hedges)
+
+    def _order_found(self, fact: OrderFound) -> None:
+        """Adopt an order that an earlier session left resting: it is known from here on, and can be cancelled."""
+        state = self.markets.get(fact.market)
+        if state is None or fact.filled >= fact.size:
+            return self._observe_oddity("impossible_order", {"market": fact.market, "id": fact.exchange_order_id})
+        if any(order.exchange_order_id == fact.exchange_order_id for order in state.orders.values()):
+            return None  # told twice
+        self._last_order += 1
+        order = Order(
+            no=OrderNo(self._last_order),
+            client_order_id=f"{self._name}-{self._last_order}",
+            market=fact.market,
+            outcome=fact.outcome,
+            side=fact.side,
+            price=fact.price,
+            size=fact.size,
+            purpose=QUOTE if fact.side is BUY else Purpose.HEDGE,
+            post_only=True,
+            placed_at=self._now,
+            basis="found",
+            state=State.PARTIALLY_FILLED if fact.filled else State.LIVE,
+            exchange_order_id=fact.exchange_order_id,
+            submitted_at=self._now,
+            last_event_at=self._now,
+            filled=fact.filled,
+            paid=cash_paid(fact.price, fact.filled),
+        )
+        self.orders[order.no] = state.orders[order.no] = order
+        self.account.reserve(None, order)
+        self._tell(fact, fact.market, order)
+        return self._touch(state)
 
     def _order_news(self, fact: OrderNews) -> None:
         order = self.orders.get(fact.order)
@@ -556,27 +606,17 @@ class Desk:
     def _hedges(self, state: MarketState) -> list[Wanted]:
         """Return the orders that bring holdings back, and say which shares none of them covers (R9, R10)."""
         if not state.inventory.held:
-            state.unhedged.clear()
+            state.gaps = {}
             return []
         assert state.book is not None
         working = [order for order in state.orders.values() if order.purpose is not QUOTE]
         wanted: list[Wanted] = []
-        gaps: dict[Outcome, Unhedged] = {}
+        state.gaps = gaps = {}
         for answer in self.hooks.hedge(state.terms, state.no, state.book, state.inventory, working, self._now):
             if isinstance(answer, Unhedged):
                 gaps[answer.outcome] = answer
             else:
                 wanted.append(answer)
-        for outcome in Outcome:
-            gap = gaps.get(outcome)
-            if gap is None:
-                state.unhedged.pop(outcome, None)
-            elif state.unhedged.get(outcome) != gap.code:
-                state.unhedged[outcome] = gap.code
-                reasons = (Reason(gap.code, "hedging", gap.numbers),)
-                self._out.append(
-                    Refuse(self._now, state.no, outcome, Side.SELL, None, gap.size, Purpose.HEDGE, reasons)
-                )
         return wanted
 
     def _wanted(self, state: MarketState, refuse: Callable[..., None]) -> list[Wanted]:
@@ -664,7 +704,7 @@ class Desk:
         for want in fit:  # only now: a component that raised has kept all of them back
             self._place(state, want)
         if self.hooks.hedges:
-            self._watch_gap(state)
+            self._show_gaps(state)
 
     def _make_way(self, missing: list[Wanted], kept: list[tuple[Order, Wanted]]) -> None:
         """Put hedges first, and cancel the quotes of ours that one would match (O11)."""
@@ -676,8 +716,8 @@ class Desk:
             price = want.price if want.outcome is YES else ONE - want.price
             for pair in kept[:]:
                 if pair[0].purpose is QUOTE and _matches(buys, price, pair[0]):
-                    self._cancel(pair[0], Reason("hedge_first", "desk"))
-                    kept.remove(pair)
+                    if self._cancel(pair[0], Reason("hedge_first", "desk")):
+                        kept.remove(pair)
 
     def _one_side_alone(self, state: MarketState) -> bool:
         """Whether a side that was spoken against takes the other one with it (R3)."""
@@ -693,13 +733,29 @@ class Desk:
                 self._refuse(state, order.outcome, order.side, order.price, order.remaining, (reason,))
         for want in fit:
             if want.purpose is QUOTE:
-                self._refuse(state, want.outcome, want.side, want.price, want.size, (reason,))
+                self._deny(state, want, (reason,))
         return [want for want in fit if want.purpose is not QUOTE]
 
-    def _watch_gap(self, state: MarketState) -> None:
-        """Look again soon where shares that could be sold are covered by nothing (R10's backstop)."""
+    def _show_gaps(self, state: MarketState) -> None:
+        """Say which shares no sell covers, once for each change of the reason; look again soon at those that could be.
+
+        Where the hedging's word does not account for all of them, something of ours is in the way: an order that leaves,
+        or is not answered.
+        """
         for outcome in Outcome:
-            if state.inventory.of(outcome).sellable >= state.terms.min_order_size:
+            holding = state.inventory.of(outcome)
+            gap = state.gaps.get(outcome)
+            uncovered = Size(holding.held - holding.reserved)
+            if uncovered > (gap.size if gap else 0):
+                gap = Unhedged(outcome, uncovered, "waits_for_room", {})
+            if gap is None:
+                state.unhedged.pop(outcome, None)
+            elif state.unhedged.get(outcome) != gap.code:
+                state.unhedged[outcome] = gap.code
+                reason = Reason(gap.code, "desk" if gap.code == "waits_for_room" else "hedging", gap.numbers)
+                refused = Refuse(self._now, state.no, outcome, Side.SELL, None, gap.size, Purpose.HEDGE, (reason,))
+                self._out.append(refused)
+            if holding.sellable >= state.terms.min_order_size:  # the backstop (R10)
                 again = Micros(self._now + self.settings.recheck_after)
                 self._waits[state.no] = min(again, self._waits.get(state.no, again))
 
@@ -731,7 +787,7 @@ class Desk:
         if self.hooks.checks:
             reasons = self._objections(state, want, committed, resting=False)
             if reasons:
-                self._refuse(state, want.outcome, want.side, want.price, want.size, reasons)
+                self._deny(state, want, reasons)
                 return False
         if self._fits_beside(state, want, committed, beside):
             return True
@@ -812,7 +868,7 @@ class Desk:
             return False  # the shares are promised to an order that is leaving
         if reason is not None:
             if reason.by != "leaving":
-                self._refuse(state, want.outcome, want.side, want.price, want.size, (reason,))
+                self._deny(state, want, (reason,))
             return False
         sums = self.hooks.sums
         if not leaving or not sums or want.side is not BUY:
@@ -840,7 +896,9 @@ class Desk:
         price = want.price if want.outcome is YES else ONE - want.price
         for order in state.orders.values():
             if _matches(buys, price, order):
-                return Reason("self_match", "leaving" if order.cancel_sent else "desk", {"order": order.no})
+                # A quote makes way for an exit as soon as it is answered.
+                gives_way = order.cancel_sent or (want.purpose is not QUOTE and order.purpose is QUOTE)
+                return Reason("self_match", "leaving" if gives_way else "desk", {"order": order.no})
         for other in beside:
             if _matches(buys, price, other):
                 return Reason("self_match", "desk", {"price": other.price})
@@ -920,6 +978,15 @@ class Desk:
             market.halted = True
             self._pull(market, code)
         self._out.append(Halt(self._now, None if state is None else state.no, Reason(code, "desk", {"order": order})))
+
+    def _deny(self, state: MarketState, want: Wanted, reasons: tuple[Reason, ...]) -> None:
+        """Refuse an order; shares that an exit would have sold are a gap, shown with the other gaps."""
+        if want.purpose is QUOTE:
+            self._refuse(state, want.outcome, want.side, want.price, want.size, reasons)
+        else:
+            holding = state.inventory.of(want.outcome)
+            uncovered = Size(holding.held - holding.reserved)
+            state.gaps[want.outcome] = Unhedged(want.outcome, uncovered, reasons[0].code, reasons[0].numbers)
 
     def _refuse(
         self,

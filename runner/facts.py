@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from pmrun.runner.book import Book
-from pmrun.runner.market import Market, MarketNo
+from pmrun.runner.market import Market, MarketNo, Outcome
 from pmrun.runner.orders import News, OrderNo, Settlement, TradeId
 from pmrun.runner.units import Cash, Micros, Price, Side, Size
 
@@ -77,6 +77,27 @@ class FundsSeen(_Fact, tag="funds", frozen=True):
     total: Cash
 
 
+class HoldingSeen(_Fact, tag="holding", frozen=True):
+    """The exchange told us what we hold of a token: settled shares, and what they cost."""
+
+    market: MarketNo
+    outcome: Outcome
+    size: Size
+    cost: Cash
+
+
+class OrderFound(_Fact, tag="found", frozen=True):
+    """An order of ours rests at the exchange that this session did not place; sells are taken to be hedges."""
+
+    market: MarketNo
+    outcome: Outcome
+    side: Side
+    price: Price
+    size: Size
+    filled: Size
+    exchange_order_id: str
+
+
 class OrderNews(_Fact, tag="order", frozen=True):
     """Something other than a fill was said of an order."""
 
@@ -139,6 +160,8 @@ Fact = (
     | TickChanged
     | StatusChanged
     | FundsSeen
+    | HoldingSeen
+    | OrderFound
     | OrderNews
     | Filled
     | Settled

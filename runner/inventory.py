@@ -208,6 +208,13 @@ class Account:
         else:
             inventory.of(after.outcome).reserved += after.reserved - (before.reserved if before else 0)
 
+    def seen(self, market: MarketNo, outcome: Outcome, size: Size, cost: Cash) -> None:
+        """Take over what the exchange says is held and settled; what is promised to asks in play stays promised."""
+        inventory = self.inventory(market)
+        holding = inventory.of(outcome)
+        holding.confirmed, holding.cost = size, cost
+        self._expose(inventory.refresh())
+
     def book(self, fill: Fill) -> None:
         """Book a fill that is not booked yet: a bought share is pending until settled, a sold one is gone."""
         self.fills[fill.trade, fill.order] = fill

@@ -130,7 +130,7 @@ class HedgeSell:
         size = Size(holding.confirmed)
         if failures is not None and failures.until > at:
             yield from (_as_it_is(order) for order in working)
-            gap = size - sum(order.remaining for order in working)
+            gap = holding.held - sum(order.remaining for order in working)
             if gap > 0:
                 yield self._waiting(outcome, Size(gap), failures)
             return
