@@ -373,15 +373,14 @@ def join(books: Books, queues: Queues, slot: int, m: int, side: int, price: int,
     if n == SLOTS:
         return False
     queues.order[slot] = (m, side, price, size, books.size[m, side, price // books.step[m]], 0, 0, 0, 1)
-    mine = queues.mine[m, side]
     rank = n
     while rank > 0:
-        other = queues.order[mine[rank - 1], PRICE]
+        other = queues.order[queues.mine[m, side, rank - 1], PRICE]
         if other >= price if side == BID else other <= price:
             break
-        mine[rank] = mine[rank - 1]
+        queues.mine[m, side, rank] = queues.mine[m, side, rank - 1]
         rank -= 1
-    mine[rank] = slot
+    queues.mine[m, side, rank] = slot
     queues.count[m, side] = n + 1
     return True
 
@@ -389,10 +388,11 @@ def join(books: Books, queues: Queues, slot: int, m: int, side: int, price: int,
 def leave(queues: Queues, slot: int) -> None:
     """Take an order off the book."""
     m, side = queues.order[slot, MARKET], queues.order[slot, SIDE]
-    n = queues.count[m, side]
-    mine = queues.mine[m, side]
-    rank = int(np.flatnonzero(mine[:n] == slot)[0])
-    mine[rank : n - 1] = mine[rank + 1 : n]
+    n = int(queues.count[m, side])
+    if n > 1:
+        mine = queues.mine[m, side]
+        rank = mine.tolist().index(slot)
+        mine[rank : n - 1] = mine[rank + 1 : n]
     queues.count[m, side] = n - 1
     queues.order[slot, ALIVE] = 0
 
