@@ -1,8 +1,9 @@
 """Recomputes what the simulated markets are calibrated on, from recorded data, as quantile tables.
 
-    python benchmarks/calibrate.py [--data ../shared/data] [--write]
+    python benchmarks/calibrate.py [--data ../shared/data] [--write | --table SEED]
 
-Prints the statistics, or writes them to plugins/feeds/sim/calibration.json. Only quantiles, shares and counts leave the
+Prints the statistics, or writes them to plugins/feeds/sim/calibration.json; or prints those of simulated markets beside
+them. Only quantiles, shares and counts leave the
 recordings: no record of theirs can be told from them.
 """
 
@@ -17,6 +18,9 @@ from datetime import datetime
 from pathlib import Path
 
 import numpy as np
+
+from pmrun.plugins.feeds.sim.sim import Simulated
+from pmrun.plugins.feeds.sim.table import compare, markdown
 
 PROBABILITIES = (0, 0.01, 0.05, 0.1, 0.2, 0.25, 0.3, 0.4, 0.5, 0.6, 0.7, 0.75, 0.8, 0.9, 0.95, 0.99, 1)
 RANKS = 8
@@ -255,7 +259,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, default=Path("../shared/data"))
     parser.add_argument("--write", action="store_true", help=f"write {OUT.name} instead of printing")
+    parser.add_argument(
+        "--table", type=int, metavar="SEED", help="compare simulated markets of a seed with the recorded"
+    )
     given = parser.parse_args()
+    if given.table is not None:
+        print(markdown(compare(Simulated(given.table))))
+        return
     text = dumped(calibration(given.data))
     if given.write:
         OUT.write_text(text, encoding="utf-8")

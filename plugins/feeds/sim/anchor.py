@@ -42,7 +42,7 @@ class NoEdge:
     """
 
     seed: int
-    markets: int = 4
+    markets: int = 2
     length: Micros = Micros(7_200 * SECOND)
     trade_gap: Micros = Micros(45 * SECOND)
 
