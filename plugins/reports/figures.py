@@ -13,9 +13,11 @@ from pmrun.runner.units import ONE
 
 POINTS: Final = 1_500  # of one line: more than a wide screen has pixels for a chart
 MARKETS: Final = 60  # with a chart of their own; the caps below are shared by all of them
-MARKET_POINTS: Final = 40_000
-QUOTES: Final = 24_000
-FILLS: Final = 10_000
+MARKET_POINTS: Final = 80_000
+QUOTES: Final = 40_000
+FILLS: Final = 16_000
+REFUSALS: Final = 12_000
+BUCKETS: Final = 240  # of a market's time: refusals of one kind within one are a single mark
 Row = tuple[Any, ...]
 Columns = dict[str, list[Any]]
 
@@ -77,6 +79,20 @@ def equity(db: sqlite3.Connection, when: Window) -> Columns:
     return columns(rows, ("pnl", "realised", "unrealised", "fees", "rebates"), when)
 
 
+def rewards(db: sqlite3.Connection, when: Window) -> Columns:
+    """Return what all markets together may have paid up to each moment, low, mid and high, in dollars."""
+    rows = db.execute(
+        "SELECT at_us, sum(native_low_usd + sponsored_low_usd), sum(native_mid_usd + sponsored_mid_usd), "
+        "sum(native_high_usd + sponsored_high_usd) FROM reward_minutes GROUP BY at_us ORDER BY at_us"
+    ).fetchall()
+    sums = [0.0, 0.0, 0.0]
+    grown: list[Row] = [(when.start_us, 0.0, 0.0, 0.0)] if rows else []
+    for at, *paid in rows:
+        sums = [total + one for total, one in zip(sums, paid, strict=True)]
+        grown.append((at, *(round(total, 6) for total in sums)))
+    return columns(grown, ("low", "mid", "high"), when)
+
+
 def exposure(db: sqlite3.Connection, when: Window) -> Columns:
     """Return exposure, value held and cash locked over time, in 1/1,000,000 dollar."""
     rows = db.execute(
@@ -103,6 +119,7 @@ def markets(db: sqlite3.Connection, when: Window) -> list[dict[str, Any]]:
             "mids": _mids(db, market, when, points),
             "quotes": _quotes(db, market, when, QUOTES // share),
             "fills": _fills(db, market, when, FILLS // share),
+            "refusals": _refusals(db, market, when, REFUSALS // share),
             "held": _held(db, market, when, points // 2),
         }
         for market, slug, question, yes, no in found
@@ -124,38 +141,54 @@ def _held(db: sqlite3.Connection, market: int, when: Window, limit: int) -> Colu
 def _quotes(db: sqlite3.Connection, market: int, when: Window, limit: int) -> dict[str, Any]:
     """Return when and where our orders rested, in prices of YES: a bid for NO at p is an ask for YES at 1 - p."""
     rows = db.execute(
-        "SELECT coalesce(submitted_at_ms * 1000, placed_at_us), coalesce(ended_at_us, ?), price_e4, outcome, side "
-        "FROM orders WHERE market = ? AND state != 'REJECTED' ORDER BY order_no",
+        "SELECT coalesce(submitted_at_ms * 1000, placed_at_us), coalesce(ended_at_us, ?), price_e4, outcome, side, "
+        "purpose FROM orders WHERE market = ? AND state != 'REJECTED' ORDER BY order_no",
         (when.end_us, market),
     ).fetchall()
-    shown: dict[str, list[list[int]]] = {"bids": [], "asks": []}
-    for start, end, price, outcome, side in rows:
+    shown: dict[str, list[list[int]]] = {"bids": [], "asks": [], "exits": []}
+    for start, end, price, outcome, side, purpose in rows:
         yes, is_bid = _as_yes(price, outcome, side)
-        lane = shown["bids" if is_bid else "asks"]
+        lane = shown["exits" if purpose != "quote" else "bids" if is_bid else "asks"]
         segment = [when.ms(start), when.ms(max(start, end)), yes]
         if lane and lane[-1][2] == yes and segment[0] - lane[-1][1] <= 1_000:
             lane[-1][1] = max(lane[-1][1], segment[1])  # replaced at the same price: one line
         else:
             lane.append(segment)
     left_out = 0
+    most = limit // len(shown)
     for name, lane in shown.items():
-        left_out += max(0, len(lane) - limit // 2)
-        shown[name] = lane[-(limit // 2) :]
+        left_out += max(0, len(lane) - most)
+        shown[name] = lane[-most:]
     return {**shown, "left_out": left_out}
 
 
 def _fills(db: sqlite3.Connection, market: int, when: Window, limit: int) -> dict[str, Any]:
     rows = db.execute(
-        "SELECT at_us, price_e4, size_e6, outcome, side, order_no, settlement FROM fills WHERE market = ? "
-        "ORDER BY at_us DESC LIMIT ?",
+        "SELECT f.at_us, f.price_e4, f.size_e6, f.outcome, f.side, f.order_no, f.settlement, o.purpose FROM fills f "
+        "JOIN orders o USING (order_no) WHERE f.market = ? ORDER BY f.at_us DESC LIMIT ?",
         (market, limit),
     ).fetchall()
     count = int(db.execute("SELECT count(*) FROM fills WHERE market = ?", (market,)).fetchone()[0])
     shown = []
-    for at, price, size, outcome, side, order, settlement in reversed(rows):
+    for at, price, size, outcome, side, order, settlement, purpose in reversed(rows):
         yes, is_bid = _as_yes(price, outcome, side)
-        shown.append([when.ms(at), yes, int(is_bid), size, side, outcome, price, order, settlement])
+        shown.append([when.ms(at), yes, int(is_bid), size, side, outcome, price, order, settlement, purpose])
     return {"rows": shown, "left_out": count - len(shown)}
+
+
+def _refusals(db: sqlite3.Connection, market: int, when: Window, limit: int) -> dict[str, Any]:
+    """Return the refusals of a market: when, at which price of YES if at any, for which side, why, how many alike."""
+    wide = max(1, (when.end_us - when.start_us) // BUCKETS)
+    rows = db.execute(
+        "SELECT min(at_us), price_e4, outcome, side, by || ': ' || code, count(*) FROM refusals WHERE market = ? "
+        "GROUP BY at_us / ?, outcome, side, by, code ORDER BY 1",
+        (market, wide),
+    ).fetchall()
+    shown = []
+    for at, price, outcome, side, why, times in rows[:limit]:
+        yes, is_bid = _as_yes(price or 0, outcome, side)
+        shown.append([when.ms(at), None if price is None else yes, int(is_bid), why, times])
+    return {"rows": shown, "left_out": sum(row[-1] for row in rows[limit:])}
 
 
 def _as_yes(price: int, outcome: str, side: str) -> tuple[int, bool]:

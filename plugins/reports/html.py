@@ -1,14 +1,18 @@
 """Writes the report of a run as one HTML file that opens without a network."""
 
+import base64
+import gzip
 import json
 from dataclasses import dataclass
+from functools import cache
 from html import escape
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, Final
 
-from pmrun.plugins.reports import figures, tables
-from pmrun.plugins.reports.finished import Finished, opened
+from pmrun.plugins.reports import figures, funnel, sections, tables
+from pmrun.plugins.reports.finished import ESTIMATED, Finished, opened
+from pmrun.plugins.reports.markup import moment, tag
 
 FILE: Final = "report.html"
 
@@ -31,34 +35,39 @@ class Html:
 
 
 def _page(run: Finished) -> str:
-    # Plotly is heavy, and only the report needs it.
-    from plotly.offline import get_plotlyjs
-
     title = f"{run.text('strategy', 'pmrun')} on {run.text('exchange', 'an exchange')}"
     when = figures.window(run.db)
     parts = {
         "title": escape(title),
         "strategy": escape(run.text("strategy")),
         "subtitle": escape(
-            f"{run.text('exchange')} · {run.text('feed')} · {tables.moment(when.start_us)} to "
-            f"{tables.moment(when.end_us)} UTC"
+            f"{run.text('exchange')} · {run.text('feed')} · {moment(when.start_us)} to {moment(when.end_us)} UTC"
         ),
         "badges": tables.badges(run),
-        "cards": tables.key_figures(run),
-        "fill_tag": tables.tag(run.labels.fills),
+        "glance": tables.glance(run, when),
+        "cards": tables.key_figures(run, when),
+        "more_cards": tables.more_figures(run),
+        "fill_tag": tag(run.labels.fills),
+        "estimated_tag": tag(ESTIMATED, run.labels.rewards),
         "market_tags": tables.kinds(run),
+        "bracket": sections.bracket(run),
+        "rewards": sections.rewards(run),
+        "markouts": sections.markouts(run),
+        "exits": sections.exits(run),
         "markets": tables.markets(run),
+        "funnel": funnel.funnel(run),
         "refusals": tables.refusals(run),
         "reasons": tables.reasons(run),
-        "drops": tables.drops(run),
         "alerts": tables.alerts(run),
+        "settlements": tables.settlements(run),
         "funds": tables.funds(run),
         "remarks": tables.remarks(run),
+        "timings": sections.timings(run),
         "provenance": tables.provenance(run),
         "data": _inline_json(_data(run, when)),
         "style": _resource("page.css"),
         "script": _resource("page.js"),
-        "plotly": get_plotlyjs(),
+        "plotly": _plotly(),
     }
     # Split once, so that no text from data is ever taken for a placeholder.
     pieces = _resource("page.html").split("{{")
@@ -76,12 +85,28 @@ def _data(run: Finished, when: figures.Window) -> dict[str, Any]:
         "fills_word": run.labels.fills,
         "equity": figures.equity(run.db, when),
         "exposure": figures.exposure(run.db, when),
+        "rewards": figures.rewards(run.db, when),
+        "markouts": _markouts(run),
         "markets": figures.markets(run.db, when),
         "slugs": dict(
             run.db.execute("SELECT market, slug FROM markets WHERE market IN (SELECT market FROM orders)").fetchall()
         ),
         "orders": tables.orders(run),
     }
+
+
+def _markouts(run: Finished) -> list[list[Any]]:
+    """Return the mean gain a share of what quotes filled, at each horizon: name, how many fills, cents."""
+    found = sections.markout_means(run, "o.purpose").get("quote", {})
+    means = [(name, found[horizon]) for horizon, name in sections.HORIZONS if horizon in found]
+    return [[name, times, round(mean * 100, 4)] for name, (times, mean) in means]
+
+
+@cache
+def _plotly() -> str:
+    """Return the chart library, packed: written out it would be most of the page."""
+    plain = files("plotly").joinpath("package_data", "plotly.min.js").read_bytes()
+    return base64.b64encode(gzip.compress(plain, 6, mtime=0)).decode("ascii")
 
 
 def _inline_json(data: dict[str, Any]) -> str:

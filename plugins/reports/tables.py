@@ -1,32 +1,31 @@
-"""Writes the tables of a report as HTML, every text from data escaped."""
+"""Writes the summary and the tables of a report as HTML."""
 
-import json
-from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, datetime
+from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any, Final
 
+from pmrun.plugins.reports.figures import Window
 from pmrun.plugins.reports.finished import ASSUMED, ESTIMATED, Finished
+from pmrun.plugins.reports.markup import (
+    ROWS,
+    Cell,
+    count,
+    gain,
+    lasted,
+    left_out,
+    moment,
+    money,
+    named,
+    numbers,
+    percent,
+    plain_number,
+    sentence,
+    span,
+    table,
+    tag,
+)
 
 ORDERS: Final = 3_000  # rows of the orders table; those that filled are kept first
-MARKETS: Final = 300  # rows of the tables of markets
-MISSING: Final = "—"
-
-
-class Cell(str):
-    """HTML that is safe already."""
-
-    __slots__ = ()
-
-
-def safe(value: object) -> str:
-    """Escape a value, unless it is HTML of ours."""
-    return value if isinstance(value, Cell) else escape(str(value))
-
-
-def tag(*words: str) -> Cell:
-    """Write the words that say what kind of number stands beside them."""
-    return Cell("".join(f' <span class="tag {escape(word)}">{escape(word)}</span>' for word in words if word))
 
 
 def kinds(run: Finished) -> Cell:
@@ -34,39 +33,6 @@ def kinds(run: Finished) -> Cell:
     said = [(run.labels.data, f"{run.labels.data} book")]
     said += [(run.labels.fills, f"{run.labels.fills} fills")] if run.labels.fills else []
     return Cell("".join(f' <span class="tag {escape(word)}">{escape(text)}</span>' for word, text in said))
-
-
-def money(value: float | None, sign: bool = False) -> str:
-    """Write dollars with cents, or more digits where cents would hide them."""
-    if value is None:
-        return MISSING
-    digits = 2 if value == 0 or abs(value) >= 0.1 else 4
-    mark = "−" if value < 0 else "+" if sign and value > 0 else ""
-    return f"{mark}${abs(value):,.{digits}f}"
-
-
-def count(value: float | None) -> str:
-    """Write a count or a number of shares."""
-    if value is None:
-        return MISSING
-    return f"{value:,.0f}" if value == int(value) else f"{value:,.2f}"
-
-
-def moment(at_us: int | None) -> str:
-    """Write a moment in UTC to the second."""
-    return MISSING if at_us is None else datetime.fromtimestamp(at_us / 1e6, UTC).strftime("%Y-%m-%d %H:%M:%S")
-
-
-def table(heads: Sequence[str], rows: Iterable[Sequence[object]], numeric: Sequence[int] = (), empty: str = "") -> str:
-    """Write a table; `numeric` are the columns to align right, `empty` is said when there is no row."""
-    body = [
-        "<tr>" + "".join(f"<td{' class=num' if i in numeric else ''}>{safe(cell)}</td>" for i, cell in enumerate(row))
-        for row in rows
-    ]
-    if not body:
-        return f'<p class="quiet">{escape(empty)}</p>'
-    head = "".join(f"<th{' class=num' if i in numeric else ''}>{safe(name)}</th>" for i, name in enumerate(heads))
-    return f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>{"".join(body)}</tbody></table></div>'
 
 
 def _card(name: str, value: str, words: Sequence[str], note: str = "", tone: float | None = None) -> str:
@@ -78,30 +44,110 @@ def _card(name: str, value: str, words: Sequence[str], note: str = "", tone: flo
     )
 
 
-def key_figures(run: Finished) -> str:
-    """Write the numbers to look at first, each with the word for what it is."""
-    fills, fees = run.labels.fills, run.labels.fees
-    pnl = {name: run.number("pnl_usd", name) for name in ("total", "realised", "unrealised", "fees", "rebates")}
-    rewards = run.number("pnl_usd", "rewards_estimated")
+def glance(run: Finished, when: Window) -> str:
+    """Say in two sentences what came of the run."""
+    labels = run.labels
+    market = "simulated" if labels.data == "simulated" else "recorded"
+    fills, pnl = run.number("fills", "count"), run.number("pnl_usd", "total")
+    traded = (
+        f"{count(run.number('fills', 'shares'))} shares changed hands in {count(fills)} {labels.fills} fills"
+        if fills
+        else "nothing filled"
+    )
+    came = "made nothing and lost nothing" if not pnl else f"{'made' if pnl > 0 else 'lost'} {money(abs(pnl))}"
+    first = (
+        f"In {lasted(when.end_us - when.start_us)} {run.text('strategy', 'the strategy')} traded "
+        f"{count(run.number('markets', 'selected'))} of {count(run.number('markets', 'scanned'))} {market} markets; "
+        f"{traded}, and it {came} after fees."
+    )
+    low, _, high = rewards_of(run)
+    if high:
+        first += f" Resting orders may have earned {span(low, high)} in rewards: an estimate, not part of the PnL."
+    return f'<p class="lead">{escape(first)}</p>'
+
+
+def rewards_of(run: Finished) -> tuple[float | None, float | None, float | None]:
+    """Return the estimated rewards of all markets, low, mid and high; None where nothing estimated them."""
+    found: tuple[float | None, float | None, float | None] = run.db.execute(
+        "SELECT sum(native_low_usd + sponsored_low_usd), sum(native_mid_usd + sponsored_mid_usd), "
+        "sum(native_high_usd + sponsored_high_usd) FROM reward_minutes"
+    ).fetchone()
+    said = run.number("pnl_usd", "rewards_estimated")
+    return (said, said, said) if found[1] is None else found
+
+
+def scoring(run: Finished) -> float | None:
+    """Return in which share of the sampled minutes our orders scored."""
+    found: float | None = run.db.execute("SELECT avg(scoring) FROM reward_minutes").fetchone()[0]
+    return found
+
+
+def quoting(run: Finished, when: Window) -> float | None:
+    """Return for how much of the run, on average over the traded markets, a quote of ours rested."""
+    lasts = when.end_us - when.start_us
+    markets: int = run.db.execute("SELECT count(*) FROM v_markets WHERE dropped_code IS NULL").fetchone()[0]
+    if lasts <= 0 or not markets:
+        return None
+    rows = run.db.execute(
+        "SELECT market, coalesce(submitted_at_ms * 1000, placed_at_us) AS since, coalesce(ended_at_us, ?) FROM orders "
+        "WHERE purpose = 'quote' AND state != 'REJECTED' ORDER BY market, since",
+        (when.end_us,),
+    )
+    covered = upto = 0
+    before = None
+    for market, since, until in rows:
+        if market != before:
+            before, upto = market, when.start_us
+        covered += max(0, min(until, when.end_us) - max(since, upto))
+        upto = max(upto, until)
+    return covered / (lasts * markets)
+
+
+def key_figures(run: Finished, when: Window) -> str:
+    """Write the five numbers to look at first, each with the word for what it is."""
+    fills = run.labels.fills
+    total = run.number("pnl_usd", "total")
+    low, mid, high = rewards_of(run)
     shares, notional = run.number("fills", "shares"), run.number("fills", "notional_usd")
+    score = scoring(run)
+    cards = [
+        _card("PnL", money(total, sign=True), [fills], "after fees, what is held at the mid", total),
+        _card("Fills", count(run.number("fills", "count")), [fills], f"{count(shares)} shares for {money(notional)}"),
+        _card(
+            "Rewards",
+            money(mid),
+            [ESTIMATED, run.labels.rewards],
+            "this run estimated none" if mid is None else f"{span(low, high)}, not in the PnL",
+        ),
+        _card("Exposure, most", money(run.number("exposure_max_usd")), [fills], "worst case, resting bids included"),
+        _card(
+            "Quoting",
+            percent(quoting(run, when)),
+            [fills],
+            "of the time, mean of the traded markets" + ("" if score is None else f"; scoring {percent(score)}"),
+        ),
+    ]
+    return "".join(cards)
+
+
+def more_figures(run: Finished) -> str:
+    """Write what the first numbers are made of."""
+    fills, fees = run.labels.fills, run.labels.fees
+    pnl = {name: run.number("pnl_usd", name) for name in ("realised", "unrealised", "fees", "rebates")}
     orders = {name: count(run.number("orders", name)) for name in ("cancelled", "refused", "rejected")}
     selected, scanned = run.number("markets", "selected"), run.number("markets", "scanned")
     cards = [
-        _card("PnL", money(pnl["total"], sign=True), [fills], "after fees, what is held at the mid", pnl["total"]),
         _card("Realised", money(pnl["realised"], sign=True), [fills], "sold and redeemed", pnl["realised"]),
         _card("Unrealised", money(pnl["unrealised"], sign=True), [fills], _held(run), pnl["unrealised"]),
         _card("Fees paid", money(pnl["fees"]), [fills, fees], "inside the PnL"),
-        _card("Maker rebates", money(pnl["rebates"]), [ESTIMATED, fees]),
-        _card("Rewards", money(rewards), [ESTIMATED, run.labels.rewards]),
-        _card("Fills", count(run.number("fills", "count")), [fills], f"{count(shares)} shares for {money(notional)}"),
+        _card("Rebates", money(pnl["rebates"]), [ESTIMATED, fees], "not in the PnL"),
         _card(
             "Orders",
             count(run.number("orders", "placed")),
             [fills],
             f"{orders['cancelled']} cancelled, {orders['rejected']} rejected, {orders['refused']} refused before",
         ),
-        _card("Exposure, most", money(run.number("exposure_max_usd")), [fills], "worst case, resting bids included"),
-        _card("Markets quoted", count(selected), [], f"of {count(scanned)} scanned"),
+        _card("Markets traded", count(selected), [], f"of {count(scanned)} scanned"),
     ]
     return "".join(cards)
 
@@ -118,7 +164,7 @@ def badges(run: Finished) -> str:
     """Write what a reader must know before reading any number."""
     labels = run.labels
     said = [
-        ("simulated fills", "simulated") if labels.fills else ("fills of a real exchange", "recorded"),
+        ("simulated fills (paper)", "simulated") if labels.fills else ("fills of a real exchange", "recorded"),
         (f"{labels.data} market data", labels.data),
         ("rebates and rewards estimated", ESTIMATED),
     ]
@@ -135,18 +181,16 @@ def markets(run: Finished) -> str:
     )
     shown = []
     for market, question, slug, status, settled, orders, fills, shares, yes, no, pnl, rebates in rows:
-        name = f'<a href="#market" data-market="{int(market)}">{escape(question)}</a><br><small>{escape(slug)}</small>'
         state = status if settled is None else f"{status}, YES paid ${settled:g}"
-        tone = "gain" if pnl > 0 else "loss" if pnl < 0 else ""
         shown.append(
             (
-                Cell(name),
+                named(question, slug, market),
                 state,
                 count(orders),
                 count(fills),
                 count(shares),
                 f"{count(yes)} / {count(no)}",
-                Cell(f'<span class="{tone}">{escape(money(pnl, sign=True))}</span>'),
+                gain(pnl),
                 money(rebates),
             )
         )
@@ -161,7 +205,7 @@ def markets(run: Finished) -> str:
         Cell(f"PnL{word}"),
         Cell(f"Rebates{tag(ESTIMATED, run.labels.fees)}"),
     )
-    return table(heads, shown[:MARKETS], range(2, 8), "No market was quoted.") + _left_out(len(shown) - MARKETS)
+    return table(heads, shown[:ROWS], range(2, 8), "No market was quoted.") + left_out(len(shown) - ROWS)
 
 
 def refusals(run: Finished) -> str:
@@ -170,28 +214,9 @@ def refusals(run: Finished) -> str:
         "SELECT v.by, v.code, v.times, v.markets, r.numbers_json FROM v_refusals_by_reason v "
         "JOIN refusals r ON r.no = v.last_no ORDER BY v.times DESC, v.by, v.code"
     )
-    shown = [(by, code, count(times), count(markets), numbers(text)) for by, code, times, markets, text in rows]
-    heads = ("Said by", "Reason", "Times", "Markets", "Numbers, last time (base units)")
+    shown = [(by, code, count(times), count(markets), numbers(text, code)) for by, code, times, markets, text in rows]
+    heads = ("Said by", "Reason", "Times", "Markets", "Numbers, last time")
     return table(heads, shown, (2, 3), "Nothing was refused.")
-
-
-def drops(run: Finished) -> str:
-    """Write how many markets each filter did not let in, then which, and why."""
-    counted = run.db.execute("SELECT by, code, count(*) FROM drops GROUP BY by, code ORDER BY 3 DESC, by, code")
-    totals = [(by, code, count(times)) for by, code, times in counted]
-    rows = run.db.execute("SELECT question, slug, by, code, numbers_json FROM v_drops ORDER BY by, code, slug")
-    shown = [
-        (Cell(f"{escape(question)}<br><small>{escape(slug)}</small>"), by, code, numbers(text))
-        for question, slug, by, code, text in rows
-    ]
-    if not shown:
-        return table((), (), empty="No market was dropped.")
-    every = table(("Market", "Filter", "Reason", "Numbers (base units)"), shown[:MARKETS])
-    return table(("Filter", "Reason", "Markets"), totals, (2,)) + every + _left_out(len(shown) - MARKETS)
-
-
-def _left_out(rows: int) -> str:
-    return f'<p class="quiet">{count(rows)} more are left out here; run.sqlite has all.</p>' if rows > 0 else ""
 
 
 def alerts(run: Finished) -> str:
@@ -202,6 +227,29 @@ def alerts(run: Finished) -> str:
     )
     shown = [(kind, by, code, count(times), moment(first), moment(last)) for kind, by, code, times, first, last in rows]
     return table(("Kind", "By", "Code", "Times", "First", "Last"), shown, (3,), "No halt and nothing odd.")
+
+
+def settlements(run: Finished) -> str:
+    """Say which fills failed to settle, or how many are still on their way."""
+    failed = run.db.execute(
+        "SELECT m.question, m.slug, m.market, f.settlement_at_us, f.side, f.outcome, f.size_e6, f.cash_e6 FROM fills f "
+        "JOIN markets m USING (market) WHERE f.settlement = 'failed' ORDER BY f.settlement_at_us"
+    ).fetchall()
+    total, waiting = run.db.execute(
+        "SELECT count(*), count(CASE WHEN settlement NOT IN ('confirmed', 'failed') THEN 1 END) FROM fills"
+    ).fetchone()
+    if not total:
+        return sentence("Nothing was to be settled.")
+    pending = f" {count(waiting)} were not settled yet when the run ended." if waiting else ""
+    if not failed:
+        return sentence(f"None of {count(total)} fills failed to settle.{pending}", "")
+    rows = [
+        (named(question, slug, market), moment(at), f"{side} {outcome}", count(size / 1e6), money(cash / 1e6))
+        for question, slug, market, at, side, outcome, size, cash in failed[:ROWS]
+    ]
+    said = f"{count(len(failed))} of {count(total)} fills failed to settle; they were taken back.{pending}"
+    heads = ("Market", "Failed (UTC)", "Fill", "Shares", "Cash")
+    return sentence(said, "loss") + table(heads, rows, (3, 4)) + left_out(len(failed) - ROWS)
 
 
 def funds(run: Finished) -> str:
@@ -231,7 +279,7 @@ def reasons(run: Finished) -> str:
     for key, title in (("cancels", "Orders pulled"), ("rejections", "Orders rejected by the exchange")):
         found = run.summary.get(key)
         if isinstance(found, Mapping) and found:
-            rows = [(reason, _number(times)) for reason, times in found.items()]
+            rows = [(reason, plain_number(times)) for reason, times in found.items()]
             parts.append(f"<h3>{title}{tag(run.labels.fills)}</h3>{table(('Reason', 'Times'), rows, (1,))}")
     return "".join(parts)
 
@@ -249,20 +297,6 @@ def flat(tree: Mapping[str, Any], under: str = "") -> list[tuple[str, Any]]:
         name = f"{under}{key}"
         found += flat(value, f"{name}.") if isinstance(value, Mapping) and value else [(name, value)]
     return found
-
-
-def numbers(text: str) -> str:
-    """Write the numbers of a reason as `name value` pairs."""
-    found = json.loads(text)
-    if not isinstance(found, Mapping):
-        return _number(found)
-    return " · ".join(f"{key} {_number(value)}" for key, value in found.items())
-
-
-def _number(value: object) -> str:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return str(value)
-    return f"{value:,}" if isinstance(value, int) else f"{value:,.6g}"
 
 
 def orders(run: Finished) -> dict[str, Any]:

@@ -1,0 +1,274 @@
+"""Writes the sections that judge a run: mark-outs, exits, estimated rewards, the bracket, timings."""
+
+from collections import defaultdict
+from collections.abc import Mapping
+from statistics import median
+from typing import Any, Final
+
+from pmrun.plugins.reports.exits import Part, parts_of, step
+from pmrun.plugins.reports.finished import ESTIMATED, Finished
+from pmrun.plugins.reports.markup import (
+    MISSING,
+    ROWS,
+    Cell,
+    cents,
+    clock,
+    count,
+    folded,
+    gain,
+    lasted,
+    left_out,
+    link,
+    money,
+    named,
+    percent,
+    price,
+    sentence,
+    span,
+    table,
+    tag,
+)
+from pmrun.runner.units import NOTIONAL_PER_CASH
+
+HORIZONS: Final = ((0, "at the fill"), (5, "5 s"), (30, "30 s"), (300, "5 min"), (3_600, "1 h"))
+_GAPS: Final = {
+    "awaiting_settlement": "waiting for the purchase to settle",
+    "below_min_size": "too few shares for an order",
+    "hedge_retry": "a sale was rejected; trying again",
+    "hedge_alarm": "sales were rejected again and again: look at it",
+}
+Mean = tuple[int, float]  # how many fills, and the gain of a share in dollars
+
+
+# Mark-outs.
+
+
+def markout_means(run: Finished, by: str) -> dict[Any, dict[int, Mean]]:
+    """Return mean gains a share, weighed by shares, by a column and by horizon in seconds."""
+    rows = run.db.execute(
+        f"SELECT {by}, k.horizon_us / 1000000, count(*), "
+        "1.0 * sum(k.per_share_twice_e4 * f.size_e6) / sum(f.size_e6) / 2e4 FROM markouts k "
+        "JOIN fills f USING (trade_id, order_no) JOIN orders o USING (order_no) "
+        "WHERE f.settlement != 'failed' AND k.per_share_twice_e4 IS NOT NULL GROUP BY 1, 2"
+    )
+    found: defaultdict[Any, dict[int, Mean]] = defaultdict(dict)
+    for key, horizon, times, mean in rows:
+        found[key][horizon] = times, mean
+    return found
+
+
+def markouts(run: Finished) -> str:
+    """Write the mean gain a share at each horizon: of all fills, by purpose, by market."""
+    whole = markout_means(run, "'all fills'")
+    if not whole:
+        return sentence("No fill has a mark-out: there was none, or no mid was known.")
+    kinds = {"quote": "quotes", "hedge": "exits: hedges", "flatten": "exits: stop loss, take profit"}
+    by_purpose = markout_means(run, "o.purpose")
+    rows: list[tuple[object, ...]] = [(Cell("<b>All fills</b>"), *_means(whole["all fills"]))]
+    if len(by_purpose) > 1:
+        rows += [(kinds[purpose], *_means(by_purpose[purpose])) for purpose in kinds if purpose in by_purpose]
+    names = {
+        no: (question, slug) for no, question, slug in run.db.execute("SELECT market, question, slug FROM markets")
+    }
+    by_market = sorted(markout_means(run, "f.market").items(), key=lambda item: -item[1].get(0, (0, 0.0))[0])
+    markets = [(named(*names[no], no), *_means(found)) for no, found in by_market[:ROWS]]
+    heads = ("", *(f"{name}, ¢ a share" for _, name in HORIZONS))
+    numeric = range(1, len(heads))
+    return (
+        table(heads, rows, numeric)
+        + folded(f"By market ({count(len(by_market))})", table(("Market", *heads[1:]), markets, numeric))
+        + left_out(len(by_market) - ROWS)
+    )
+
+
+def _means(found: Mapping[int, Mean]) -> list[Cell]:
+    shown = []
+    for horizon, _ in HORIZONS:
+        mean = found.get(horizon)
+        times = f" <small>of {count(mean[0])}</small>" if mean else ""
+        shown.append(Cell(f"{cents(mean[1] if mean else None)}{times}"))
+    return shown
+
+
+# From purchase to sale.
+
+
+def exits(run: Finished) -> str:
+    """Write how what was bought was sold: by price step, part by part, and what no sale covered."""
+    parts = parts_of(run.db)
+    if not parts:
+        return sentence("Nothing was bought, so there was nothing to sell.")
+    sold = [part for part in parts if part.sale is not None]
+    held = sum(part.size for part in parts if part.sale is None)
+    times = [part.took_us for part in sold if part.took_us is not None]
+    said = f"{count(sum(part.size for part in sold) / 1e6)} shares bought were sold again"
+    said += f", half of the parts within {lasted(median(times))}" if times else ""
+    said += f"; {count(held / 1e6)} were not: held to the end, or paid out when their market resolved" if held else ""
+    return sentence(f"{said}.", "") + _steps(sold) + _parts(run, parts) + _gaps(run)
+
+
+def _steps(sold: list[Part]) -> str:
+    by_step: defaultdict[str, list[Part]] = defaultdict(list)
+    for part in sold:
+        if part.sale is not None:
+            by_step[step(part.sale)].append(part)
+    rows = []
+    for name, parts in sorted(by_step.items(), key=lambda item: -len(item[1])):
+        shares = sum(part.size for part in parts)
+        won = sum(part.gain for part in parts)
+        took = median(part.took_us or 0 for part in parts)
+        rows.append(
+            (name, count(len(parts)), count(shares / 1e6), lasted(took), cents(won / shares / 1e4), _dollars(won))
+        )
+    heads = ("How it was sold", "Parts", "Shares", "Time to sale, median", "Gain, ¢ a share", "Gain")
+    return table(heads, rows, range(1, 6), "Nothing that was bought has been sold.")
+
+
+def _parts(run: Finished, parts: list[Part]) -> str:
+    slugs = dict(run.db.execute("SELECT market, slug FROM markets").fetchall())
+    rows = []
+    for part in parts[-ROWS:]:
+        bought, sale = part.bought, part.sale
+        rows.append(
+            (
+                link(slugs[bought.market], bought.market),
+                bought.outcome,
+                count(part.size / 1e6),
+                f"{price(bought.price)} at {clock(bought.at)}",
+                "still held at the end, or paid out" if sale is None else f"{price(sale.price)} at {clock(sale.at)}",
+                MISSING if sale is None else step(sale),
+                lasted(part.took_us),
+                MISSING if sale is None else _dollars(part.gain),
+            )
+        )
+    heads = ("Market", "Token", "Shares", "Bought (UTC)", "Sold (UTC)", "How", "After", "Gain")
+    return folded(f"Each part ({count(len(parts))})", table(heads, rows, (2, 6, 7))) + left_out(len(parts) - ROWS)
+
+
+def _dollars(notional: int) -> Cell:
+    return gain(notional / NOTIONAL_PER_CASH / 1e6)
+
+
+def _gaps(run: Finished) -> str:
+    rows = run.db.execute(
+        "SELECT code, count(*), count(DISTINCT market), max(size_e6), max(at_us) FROM refusals "
+        "WHERE purpose != 'quote' AND by = 'hedging' GROUP BY code ORDER BY 2 DESC"
+    )
+    shown = [
+        (
+            _GAPS.get(code, code),
+            count(times),
+            count(markets),
+            MISSING if most is None else count(most / 1e6),
+            clock(last),
+        )
+        for code, times, markets, most, last in rows
+    ]
+    heads = ("Shares that no sale covered", "Times", "Markets", "Most shares", "Last (UTC)")
+    return table(heads, shown, (1, 2, 3, 4), "No share was ever left without a sale that covered it.")
+
+
+# Rewards.
+
+
+def rewards(run: Finished) -> str:
+    """Write what each market may have paid for resting orders; an estimate, beside the PnL."""
+    rows = run.db.execute(
+        "SELECT market, question, slug, uptime, minutes, native_low_usd, native_mid_usd, native_high_usd, "
+        "sponsored_low_usd, sponsored_mid_usd, sponsored_high_usd FROM v_rewards_estimated "
+        "ORDER BY native_mid_usd + sponsored_mid_usd DESC, slug"
+    ).fetchall()
+    if not rows:
+        return sentence("This run estimated no rewards.")
+    shown = []
+    for market, question, slug, uptime, minutes, *paid in rows[:ROWS]:
+        native, sponsored = paid[:3], paid[3:]
+        total = [a + b for a, b in zip(native, sponsored, strict=True)]
+        shown.append(
+            (
+                named(question, slug, market),
+                Cell(f"{percent(uptime)} <small>of {count(minutes)} min</small>"),
+                money(total[1]),
+                span(total[0], total[2]),
+                span(native[0], native[2]),
+                span(sponsored[0], sponsored[2]) if sponsored[2] else MISSING,
+            )
+        )
+    heads = (
+        "Market",
+        "Scoring",
+        Cell(f"Mid{tag(ESTIMATED)}"),
+        Cell(f"Low – high{tag(ESTIMATED)}"),
+        "of it the exchange's",
+        "of it sponsors'",
+    )
+    inside = table(heads, shown, range(1, 6)) + left_out(len(rows) - ROWS)
+    return _assumes(run) + folded(f"By market ({count(len(rows))})", inside)
+
+
+def _assumes(run: Finished) -> str:
+    found = run.summary.get("rewards")
+    if not isinstance(found, Mapping) or not found.get("assumes"):
+        return ""
+    least = found.get("payout_minimum_usd")
+    unpaid = f" A day that earned less than {money(least)} is not paid." if isinstance(least, int | float) else ""
+    return sentence(f"Assumed: {found['assumes']}.{unpaid}")
+
+
+# The bracket.
+
+
+def bracket(run: Finished) -> str:
+    """Write the same run under three fill models, where it was asked for; otherwise nothing."""
+    found = run.summary.get("bracket")
+    if not isinstance(found, Mapping) or not found:
+        return ""
+    rows = []
+    for name, result in found.items():
+        if not isinstance(result, Mapping):
+            continue
+        rows.append(
+            (
+                str(name),
+                gain(_number(result, "pnl_usd", "total")),
+                gain(_number(result, "pnl_usd", "realised")),
+                count(_number(result, "fills", "count")),
+                count(_number(result, "fills", "shares")),
+                money(_number(result, "exposure_max_usd")),
+            )
+        )
+    heads = ("Fill model", "PnL", "Realised", "Fills", "Shares", "Exposure, most")
+    inside = table(heads, rows, range(1, 6), "The bracket is empty.")
+    return (
+        f'<section id="bracket"><h2>If fills were worse, or better{tag(run.labels.fills)}</h2>'
+        '<p class="quiet">The same markets and the same strategy; only how soon a resting order fills is assumed '
+        f"differently. The truth is likely between the first and the last.</p>{inside}</section>"
+    )
+
+
+def _number(tree: Mapping[str, Any], *keys: str) -> float | None:
+    found: object = tree
+    for key in keys:
+        found = found.get(key) if isinstance(found, Mapping) else None
+    return found if isinstance(found, int | float) and not isinstance(found, bool) else None
+
+
+# Timings.
+
+
+def timings(run: Finished) -> str:
+    """Write how long the key operations took on this machine (R16)."""
+    found = {
+        name: rest
+        for name, *rest in run.db.execute("SELECT name, times, total_ms, p50_ms, p99_ms, max_ms FROM timings")
+    }
+    said = run.summary.get("timings")
+    if isinstance(said, Mapping):  # what ended after the store had closed is only there
+        keys = ("count", "total_ms", "p50_ms", "p99_ms", "max_ms")
+        found |= {str(name): [_number(one, key) for key in keys] for name, one in said.items()}
+    rows = [
+        (name, count(times), f"{(total or 0) / 1e3:,.2f}", *(f"{each or 0:,.3f}" for each in rest))
+        for name, (times, total, *rest) in sorted(found.items(), key=lambda item: -(item[1][1] or 0))
+    ]
+    heads = ("Operation", "Times", "Total, s", "Median, ms", "99th percentile, ms", "Longest, ms")
+    return table(heads, rows, range(1, 6), "This run kept no timings.")
