@@ -51,7 +51,7 @@ def scan(made: Plan, after: float | None) -> Scan:
             raise DataError(f"{error.filename or 'the feed'}: cannot be read: {error.strerror or error}") from None
         progress.say("scanning the markets")
         desk = made.desk(ORDER_NAME)
-        exchange = made.executor.open(data, made.fill, desk.hooks.depth, not made.settings.gated)
+        exchange = made.executor.open(data, made.fill, made.depth(desk.hooks), not made.settings.gated)
         funnel = Funnel(desk.hooks.order, made.components)
         simulation = Simulation(desk, cast(Exchange, _Unheard(exchange)), [funnel], "scanned")
         until = None if after is None else data.info.first_at + round(after * SECOND)

@@ -16,7 +16,13 @@ from pmrun.runner.units import Cash, Price, Size
 from pmrun.runner.values import convert, describe, settings_of
 
 OTHERS = {("fill", "risk_averse")}  # named settings of another option: they differ on purpose
-OWN = {("sizing", "fixed", "shares"), ("feed", "tape", "path"), ("feed", "columns", "path")}  # no default of their own
+OWN = {  # no default of their own
+    ("sizing", "fixed", "shares"),
+    ("feed", "tape", "path"),
+    ("feed", "columns", "path"),
+    ("feed", "sim", "seed"),
+    ("feed", "sim_no_edge", "seed"),
+}
 
 
 def components():
