@@ -18,6 +18,7 @@ verbs:
   compare RUN RUN [...]    differences of configuration and results  (--json)
   report RUN               write report.html again
   universe [OVERRIDE ...]  which markets a run would trade, and why not the others  (--at SECONDS, --json)
+  stop [OVERRIDE ...]      cancel what bids, wait for the answers, and end: nothing is quoted
   plugins                  installed packs, and what can be chosen in every group  (--json)
   completion SHELL         print shell completion for bash, zsh or fish
 

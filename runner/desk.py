@@ -201,7 +201,9 @@ class Desk:
         """Count decision times and rescans from the first fact; cancel what an earlier session left bidding (R13)."""
         self._origin = self._now
         self.universe.begin(self._now)
-        if self.settings.clean_start or self.settings.stop_only:
+        if self.settings.stop_only:
+            self._out.append(CancelAll(self._now, Reason("stop_only", "desk"), BUY))
+        elif self.settings.clean_start:
             self._out.append(CancelAll(self._now, Reason("clean_start", "desk"), BUY))
 
     @property
@@ -480,6 +482,8 @@ class Desk:
     def stop(self, code: str) -> None:
         """Quote and hedge nothing any more, and pull what rests; hedges stay where the settings say so (R13)."""
         self._stopped = code
+        if self.settings.stop_only:
+            return  # the bids are cancelled already, and nothing else was to be
         if not self.settings.leave_hedges:
             self._pull_all(code)
             return

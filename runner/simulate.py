@@ -38,6 +38,7 @@ class Simulation:
     def run(self, every: int = 256) -> Iterator[Micros]:
         """Run to the end of the feed; yields the time every so many moments, for others to have a turn."""
         opening = self._exchange.opening()
+        self.now = opening[0].at
         self._tell_all(opening[0].at, opening)
         if self._desk.settings.stop_only:
             return self.stop("stop mode")

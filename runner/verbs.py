@@ -152,11 +152,19 @@ _pmrun_completion()
 complete -o nospace -o default -F _pmrun_completion pmrun
 """
 
+def stop(arguments: list[str]) -> int:
+    """Cancel what an earlier session left bidding, wait for the answers, and end (R13)."""
+    from pmrun.runner.hydra_app import run_hydra
+
+    return run_hydra([*arguments, "desk.stop_only=true"])
+
+
 VERBS: dict[str, Callable[[list[str]], int]] = {
     "replay": replay,
     "compare": compare,
     "report": report,
     "universe": universe,
+    "stop": stop,
     "plugins": plugins,
     "completion": completion,
 }

@@ -11,7 +11,16 @@ import pmrun.strategies
 
 COMMAND = str(Path(sys.executable).parent / "pmrun")
 SHIPPED = Path(pmrun.strategies.__file__).parent / "tapes" / "btc_15m"
-PLAIN = ("strategy=reward_mm", "exchange=paper", "store=none", "report=none", "log.console=OFF")
+# On recorded markets that end within hours: the filter that drops them is left out.
+PLAIN = (
+    "strategy=reward_mm",
+    "exchange=paper",
+    "feed=tape",
+    "~filters.expiry",
+    "store=none",
+    "report=none",
+    "log.console=OFF",
+)
 
 
 class Said(NamedTuple):
