@@ -48,13 +48,13 @@ def _stages(run: Finished, scanned: int, dropped: Counter[str]) -> str:
         rows.append(_stage(name, left, scanned, f"−{count(dropped[name])}"))
     rows.append(_stage("traded", left, scanned, "", "traded"))
     idle = [name for name in order if name not in dropped]
-    note = sentence(f"Dropped nothing: {', '.join(idle)}.") if idle else ""
+    note = sentence(f"Dropped nothing: {', '.join(name.removeprefix('filters.') for name in idle)}.") if idle else ""
     return f'<div class="funnel">{"".join(rows)}</div>{note}'
 
 
 def _stage(name: str, left: int, scanned: int, lost: str, kind: str = "") -> str:
     return (
-        f'<div class="stage {kind}"><span class="stage-name">{escape(name)}</span>'
+        f'<div class="stage {kind}"><span class="stage-name">{escape(name.removeprefix("filters."))}</span>'
         f'<span class="stage-bar"><i style="width:{100 * left / scanned:.1f}%"></i></span>'
         f'<span class="num">{count(left)}</span><span class="num quiet">{escape(lost)}</span></div>'
     )

@@ -72,11 +72,11 @@ def markouts(run: Finished) -> str:
     }
     by_market = sorted(markout_means(run, "f.market").items(), key=lambda item: -item[1].get(0, (0, 0.0))[0])
     markets = [(named(*names[no], no), *_means(found)) for no, found in by_market[:ROWS]]
-    heads = ("", *(f"{name}, ¢ a share" for _, name in HORIZONS))
+    heads = ("Cents a share", *(name for _, name in HORIZONS))
     numeric = range(1, len(heads))
     return (
         table(heads, rows, numeric)
-        + folded(f"By market ({count(len(by_market))})", table(("Market", *heads[1:]), markets, numeric))
+        + folded(f"By market ({count(len(by_market))})", table(heads, markets, numeric))
         + left_out(len(by_market) - ROWS)
     )
 

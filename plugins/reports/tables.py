@@ -83,24 +83,22 @@ def scoring(run: Finished) -> float | None:
 
 
 def quoting(run: Finished, when: Window) -> float | None:
-    """Return for how much of the run, on average over the traded markets, a quote of ours rested."""
-    lasts = when.end_us - when.start_us
-    markets: int = run.db.execute("SELECT count(*) FROM v_markets WHERE dropped_code IS NULL").fetchone()[0]
-    if lasts <= 0 or not markets:
-        return None
+    """Return for how much of the time in which its book was known a traded market had a quote of ours."""
+    seen = run.db.execute("SELECT market, min(at_us), max(at_us) FROM mids GROUP BY market").fetchall()
+    lasted_us = sum(last - first for _, first, last in seen)
+    ends = {market: (first, last) for market, first, last in seen}
     rows = run.db.execute(
         "SELECT market, coalesce(submitted_at_ms * 1000, placed_at_us) AS since, coalesce(ended_at_us, ?) FROM orders "
         "WHERE purpose = 'quote' AND state != 'REJECTED' ORDER BY market, since",
         (when.end_us,),
     )
-    covered = upto = 0
-    before = None
+    covered, upto = 0, dict.fromkeys(ends, 0)
     for market, since, until in rows:
-        if market != before:
-            before, upto = market, when.start_us
-        covered += max(0, min(until, when.end_us) - max(since, upto))
-        upto = max(upto, until)
-    return covered / (lasts * markets)
+        if market in ends:
+            first, last = ends[market]
+            covered += max(0, min(until, last) - max(since, upto[market], first))
+            upto[market] = max(upto[market], until)
+    return covered / lasted_us if lasted_us else None
 
 
 def key_figures(run: Finished, when: Window) -> str:
@@ -124,7 +122,7 @@ def key_figures(run: Finished, when: Window) -> str:
             "Quoting",
             percent(quoting(run, when)),
             [fills],
-            "of the time, mean of the traded markets" + ("" if score is None else f"; scoring {percent(score)}"),
+            "of the time in which a market traded" + ("" if score is None else f"; scoring {percent(score)}"),
         ),
     ]
     return "".join(cards)
@@ -174,7 +172,7 @@ def badges(run: Finished) -> str:
 
 
 def markets(run: Finished) -> str:
-    """Write one row a market that was quoted."""
+    """Write one row a market that was traded."""
     rows = run.db.execute(
         "SELECT market, question, slug, status, settled_yes, orders, fills, shares_traded, yes_held, no_held, pnl_usd, "
         "rebates_estimated_usd FROM v_markets WHERE dropped_code IS NULL ORDER BY fills DESC, orders DESC, market"
@@ -182,30 +180,21 @@ def markets(run: Finished) -> str:
     shown = []
     for market, question, slug, status, settled, orders, fills, shares, yes, no, pnl, rebates in rows:
         state = status if settled is None else f"{status}, YES paid ${settled:g}"
-        shown.append(
-            (
-                named(question, slug, market),
-                state,
-                count(orders),
-                count(fills),
-                count(shares),
-                f"{count(yes)} / {count(no)}",
-                gain(pnl),
-                money(rebates),
-            )
-        )
+        held = f"{count(yes)} / {count(no)}"
+        amounts = (gain(pnl), count(fills), count(shares), count(orders), held, money(rebates), state)
+        shown.append((named(question, slug, market), *amounts))
     word = tag(run.labels.fills)
     heads = (
         "Market",
-        "Status",
-        "Orders",
+        Cell(f"PnL{word}"),
         Cell(f"Fills{word}"),
         Cell(f"Shares{word}"),
+        "Orders",
         "Held YES / NO",
-        Cell(f"PnL{word}"),
         Cell(f"Rebates{tag(ESTIMATED, run.labels.fees)}"),
+        "Status",
     )
-    return table(heads, shown[:ROWS], range(2, 8), "No market was quoted.") + left_out(len(shown) - ROWS)
+    return table(heads, shown[:ROWS], range(1, 7), "No market was quoted.") + left_out(len(shown) - ROWS)
 
 
 def refusals(run: Finished) -> str:
