@@ -719,9 +719,9 @@ class Desk:
             buys = (want.side is BUY) == (want.outcome is YES)
             price = want.price if want.outcome is YES else ONE - want.price
             for pair in kept[:]:
-                if pair[0].purpose is QUOTE and _matches(buys, price, pair[0]):
-                    if self._cancel(pair[0], Reason("hedge_first", "desk")):
-                        kept.remove(pair)
+                meets = pair[0].purpose is QUOTE and _matches(buys, price, pair[0])
+                if meets and self._cancel(pair[0], Reason("hedge_first", "desk")):
+                    kept.remove(pair)
 
     def _one_side_alone(self, state: MarketState) -> bool:
         """Whether a side that was spoken against takes the other one with it (R3)."""
@@ -743,8 +743,8 @@ class Desk:
     def _show_gaps(self, state: MarketState) -> None:
         """Say which shares no sell covers, once for each change of the reason; look again soon at those that could be.
 
-        Where the hedging's word does not account for all of them, something of ours is in the way: an order that leaves,
-        or is not answered.
+        Where the hedging's word does not account for all of them, something of ours is in the way: an order that
+        leaves, or is not answered.
         """
         for outcome in Outcome:
             holding = state.inventory.of(outcome)

@@ -23,6 +23,7 @@ from pmrun.runner.assembly import Plan
 from pmrun.runner.desk import Desk
 from pmrun.runner.errors import DataError, PmrunError
 from pmrun.runner.facts import Fact, each
+from pmrun.runner.funnel import Funnel
 from pmrun.runner.intents import Intent
 from pmrun.runner.journal import JournalWriter, journal_hash
 from pmrun.runner.log import LogObserver, say_timings
@@ -223,7 +224,8 @@ async def _simulate(
     with ExitStack() as closing:
         closing.enter_context(_logging(plan.log, directory))
         journal = _Timed(JournalWriter(directory, plan.config), timings, "journal")
-        observers: list[Observer] = [tally, journal, LogObserver(plan.log)]
+        funnel = Funnel(desk.hooks.order, plan.components)
+        observers: list[Observer] = [tally, funnel, journal, LogObserver(plan.log)]
         rewards = None if plan.rewards is None else plan.rewards.open(desk, plan.seed)
         if rewards is not None:
             observers.append(_Timed(rewards, timings, "rewards"))
@@ -253,6 +255,7 @@ async def _simulate(
         desk,
         tally,
         data.info,
+        markets=funnel.summary(),
         strategy=plan.config.get("strategy"),
         exchange=plan.config.get("exchange"),
         feed=data.info.name,

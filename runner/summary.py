@@ -7,8 +7,7 @@ from typing import Any
 
 from pmrun.runner.desk import Desk
 from pmrun.runner.facts import Fact, Filled, FundsSeen, Listed, OrderNews, Settled, each
-from pmrun.runner.intents import Cancel, CancelAll, Drop, Intent, Observed, Place, Refuse, Select
-from pmrun.runner.market import MarketNo
+from pmrun.runner.intents import Cancel, CancelAll, Intent, Observed, Place, Refuse
 from pmrun.runner.orders import News, Settlement
 from pmrun.runner.ports import FeedInfo
 from pmrun.runner.units import CASH_SCALE, NOTIONAL_PER_CASH, PRICE_SCALE, SIZE_SCALE, Cash
@@ -30,8 +29,6 @@ class Tally:
         self.refusals: Counter[str] = Counter()
         self.cancels: Counter[str] = Counter()
         self.rejections: Counter[str] = Counter()
-        self.verdicts: dict[MarketNo, str] = {}  # who dropped a market last
-        self.selected: set[MarketNo] = set()  # ever
         self.oddities: Counter[str] = Counter()
         self.scanned = 0
         self.fills = 0
@@ -98,13 +95,6 @@ class Tally:
             "rejected": sum(self.rejections.values()),
         }
 
-    @property
-    def rejected_by(self) -> dict[str, int]:
-        """Markets that were never traded, by who dropped them last; those without a book were never judged."""
-        counts = Counter(by for market, by in self.verdicts.items() if market not in self.selected)
-        unseen = self.scanned - len(self.selected.union(self.verdicts))
-        return dict(counts.most_common()) | ({"no_book": unseen} if unseen else {})
-
     def _intent(self, intent: Intent) -> None:
         match intent:
             case CancelAll():
@@ -113,10 +103,6 @@ class Tally:
                 self.refused += 1
                 for reason in intent.reasons:
                     self.refusals[f"{reason.by}: {reason.code}"] += 1
-            case Drop():
-                self.verdicts[intent.market] = intent.reason.by
-            case Select():
-                self.selected.add(intent.market)
             case Observed():
                 self.oddities[intent.reason.code] += 1
             case _:
@@ -137,12 +123,17 @@ def usd(cash: int) -> float:
 
 
 def summarise(
-    desk: Desk, tally: Tally, info: FeedInfo, rewards: Mapping[str, Any] | None = None, **more: Any
+    desk: Desk,
+    tally: Tally,
+    info: FeedInfo,
+    markets: Mapping[str, Any],
+    rewards: Mapping[str, Any] | None = None,
+    **more: Any,
 ) -> dict[str, Any]:
     """Return what came of a run (issue: run directory); `more` is what the shell knows.
 
     `pnl_usd.total` is cash and holdings at the mid less the starting funds, after fees; expected rebates and rewards
-    are estimates and not part of it. `rewards` is what a rewards component estimated, None without one.
+    are estimates and not part of it. `markets` is what the funnel says of them; `rewards` is what a rewards component estimated, None without one.
     """
     account = desk.account
     total = desk.equity() - (tally.funds or 0)
@@ -153,11 +144,7 @@ def summarise(
         "paper": True,
         "facts": tally.facts,
         "intents": tally.intents,
-        "markets": {
-            "scanned": tally.scanned,
-            "selected": len(tally.selected),
-            "rejected_by": tally.rejected_by,
-        },
+        "markets": markets,
         "orders": tally.orders,
         "fills": {
             "count": tally.fills,

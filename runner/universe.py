@@ -144,12 +144,14 @@ class Universe:
                 passed.append((-reason.value, state.no, Reason("selected", UNIVERSE, numbers)))
             elif anew or state.no not in self.dropped or self.dropped[state.no].code != reason.code:
                 verdicts.dropped[state.no] = reason
+        worst = math.inf  # the rank of the last that was taken in this scan; unknown where there was no room for any
         for value, no, reason in sorted(passed, key=lambda each: each[:2]):
             if self._limit and len(self.selected) >= self._limit:
-                verdicts.dropped[no] = self._no_room(-value)
+                verdicts.dropped[no] = self._no_room(-value, worst)
             else:
                 self.selected[no] = None
                 verdicts.selected[no] = reason
+                worst = -value
         self.dropped.update(verdicts.dropped)
         for no in verdicts.selected:
             self.dropped.pop(no, None)
@@ -160,9 +162,13 @@ class Universe:
         said = self.dropped.get(no)
         return None if said is None or said.by == UNIVERSE else said
 
-    def _no_room(self, value: float) -> Reason:
-        numbers: dict[str, int | float | str] = {"limit": self._limit}
-        return Reason("max_markets", UNIVERSE, numbers | ({"rank": value} if self._hooks.ranks else {}))
+    def _no_room(self, value: float, worst: float) -> Reason:
+        numbers: dict[str, Number] = {"max_markets": self._limit}
+        if self._hooks.ranks:
+            numbers["value"] = value
+            if math.isfinite(worst):
+                numbers |= {"limit": worst, "margin": worst - value}
+        return Reason("max_markets", UNIVERSE, numbers)
 
     def _judge(self, state: Scanned, prospect: Callable[[Scanned], Prospect], at: Micros) -> Reason | Rank:
         code = state.blocked()

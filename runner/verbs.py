@@ -152,6 +152,7 @@ _pmrun_completion()
 complete -o nospace -o default -F _pmrun_completion pmrun
 """
 
+
 def stop(arguments: list[str]) -> int:
     """Cancel what an earlier session left bidding, wait for the answers, and end (R13)."""
     from pmrun.runner.hydra_app import run_hydra

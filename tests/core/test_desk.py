@@ -693,7 +693,7 @@ def test_a_market_that_a_filter_rejects_is_dropped_and_never_quoted():
 def test_the_first_markets_are_taken_and_the_rest_is_dropped():
     desk, _ = make_desk(terms=[market(), market(), market()], max_markets=2)
     said = desk.handle(Together(NOON, tuple(book_at("0.46", "0.54", no=no) for no in range(3))))
-    assert only(Drop, said) == [Drop(NOON, MarketNo(2), Reason("max_markets", "universe", {"limit": 2}))]
+    assert only(Drop, said) == [Drop(NOON, MarketNo(2), Reason("max_markets", "universe", {"max_markets": 2}))]
     assert [intent.market for intent in only(Select, said)] == [0, 1]
     assert desk.handle(book_at("0.46", "0.54", later(1), no=2)) == []
 

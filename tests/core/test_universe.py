@@ -87,7 +87,10 @@ def test_the_best_are_taken_whatever_the_order_of_listing():
     said = desk.handle(books())
     assert set(selected(said)) == {1, 2}
     (drop,) = only(Drop, said)
-    assert (drop.market, drop.reason) == (0, Reason("max_markets", "universe", {"limit": 2, "rank": 1.0}))
+    assert (drop.market, drop.reason) == (
+        0,
+        Reason("max_markets", "universe", {"max_markets": 2, "value": 1.0, "limit": 2.0, "margin": 1.0}),
+    )
     assert only(Select, said)[0].reason == Reason("selected", "universe", {"value": 3.0, "why": "b"})
     assert {intent.market for intent in said if hasattr(intent, "side")} == {1, 2}
 
