@@ -39,6 +39,7 @@ from pmrun.runner.units import NOTIONAL_PER_CASH, ONE, SECOND, Micros, Price, Si
 
 FILE: Final = "run.sqlite"
 MILLISECOND: Final = 1_000
+_IDLE: Final = (0, 0, 0, 0, 0)  # a market in which nothing is held and nothing rests
 _FIVE_SECONDS: Final = Micros(5 * SECOND)
 _MINUTE: Final = Micros(60 * SECOND)
 Row = tuple[Any, ...]
@@ -497,11 +498,13 @@ class SqliteStore:
         account = self._desk.account
         value = cost = unpriced = 0
         for market, inventory in account.markets():
+            yes, no = inventory.of(Outcome.YES).held, inventory.of(Outcome.NO).held
+            if not (yes or no or inventory.bids or last) and self._inventories.get(market) == _IDLE:
+                continue  # most markets, most of the time
             worth, paid = int(self._desk.value(market, inventory)), int(inventory.cost)
             value += worth
             cost += paid
             unpriced += 0 if self._has_mid(market) else paid
-            yes, no = inventory.of(Outcome.YES).held, inventory.of(Outcome.NO).held
             row = (yes, no, paid, worth, int(cash_of_notional(inventory.exposure)))
             if last or self._inventories.get(market) != row:
                 self._inventories[market] = row
