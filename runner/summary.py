@@ -133,7 +133,8 @@ def summarise(
     """Return what came of a run (issue: run directory); `more` is what the shell knows.
 
     `pnl_usd.total` is cash and holdings at the mid less the starting funds, after fees; expected rebates and rewards
-    are estimates and not part of it. `markets` is what the funnel says of them; `rewards` is what a rewards component estimated, None without one.
+    are estimates and not part of it. `markets` is what the funnel says of them; `rewards` is what a rewards component
+    estimated, None without one.
     """
     account = desk.account
     total = desk.equity() - (tally.funds or 0)
