@@ -12,15 +12,16 @@ import gzip
 import json
 import math
 import re
+from bisect import bisect_left
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 from pathlib import Path
 
 import numpy as np
 
 from pmrun.plugins.feeds.sim.sim import Simulated
-from pmrun.plugins.feeds.sim.table import compare, markdown
+from pmrun.plugins.feeds.sim.table import compare, markdown, moves
 
 PROBABILITIES = (0, 0.01, 0.05, 0.1, 0.2, 0.25, 0.3, 0.4, 0.5, 0.6, 0.7, 0.75, 0.8, 0.9, 0.95, 0.99, 1)
 RANKS = 8
@@ -87,7 +88,7 @@ def taped(folder: Path) -> tuple[dict, dict[str, list[tuple[int, float]]]]:
     yes = {json.loads(market["clobTokenIds"])[0] for market in json.loads((folder / "markets.json").read_text())}
     shapes, changed = Shapes(), defaultdict(list)
     before: dict[str, tuple[int, Side, Side]] = {}
-    moved, waited, prints = [], [], defaultdict(list)
+    moved, waited, prints, mids = [], [], defaultdict(list), defaultdict(list)
     for line in lines(folder / "frames.jsonl.gz"):
         frame = line["m"]
         if frame["event_type"] == "last_trade_price":
@@ -99,6 +100,7 @@ def taped(folder: Path) -> tuple[dict, dict[str, list[tuple[int, float]]]]:
             continue
         shapes.add(bids, asks, 0.01)
         token = frame["asset_id"]
+        mids[token].append((line["t"] / 1000, 50 * (bids[0][0] + asks[0][0])))
         if token in before:
             then, old_bids, old_asks = before[token]
             waited.append((line["t"] - then) / 1000)
@@ -110,8 +112,21 @@ def taped(folder: Path) -> tuple[dict, dict[str, list[tuple[int, float]]]]:
     found = shapes.tables(f"tapes/{folder.name}")
     found["changed"] = [round(float(np.mean(changed[rank])), 4) for rank in range(RANKS)]
     found["mid_moved"] = round(float(np.mean(moved)), 4)
+    found["half_hour_cents"] = round(float(np.std(half_hours(mids.values()))), 4)
     found["seconds_between"] = round(float(np.median(waited)), 3)
     return found, prints
+
+
+def half_hours(markets: Iterable[list[tuple[float, float]]]) -> list[float]:
+    """Return how far each market's mid is from where it was half an hour before, in cents."""
+    found = [0.0]
+    for seen in markets:
+        times = [at for at, _ in seen]
+        for at, mid in seen:
+            later = bisect_left(times, at + 1_800)
+            if later < len(times) and times[later] < at + 2_100:
+                found.append(seen[later][1] - mid)
+    return found
 
 
 def rest(folder: Path) -> dict:
@@ -264,7 +279,7 @@ def main() -> None:
     )
     given = parser.parse_args()
     if given.table is not None:
-        print(markdown(compare(Simulated(given.table))))
+        print(markdown([*compare(Simulated(given.table)), *moves(range(given.table, given.table + 6))]))
         return
     text = dumped(calibration(given.data))
     if given.write:

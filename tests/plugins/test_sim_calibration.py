@@ -9,7 +9,7 @@ import pytest
 
 from pmrun.plugins.feeds.sim.calibration import calibration, choice, even
 from pmrun.plugins.feeds.sim.sim import Simulated
-from pmrun.plugins.feeds.sim.table import TOLERANCE, Compared, compare, markdown
+from pmrun.plugins.feeds.sim.table import TOLERANCE, Compared, compare, markdown, moves
 
 ROOT = Path(__file__).resolve().parents[2]
 DATA = ROOT / ".." / "shared" / "data"
@@ -23,6 +23,10 @@ def compared(request):
 
 def test_every_quartile_is_within_a_fifth_of_the_recorded_one(compared):
     assert [f"{row.what}: {row.recorded} and {row.simulated}" for row in compared if not row.off <= TOLERANCE] == []
+
+
+def test_mids_move_as_often_and_as_far_as_the_recorded_ones():
+    assert [f"{row.what}: {row.recorded} and {row.simulated}" for row in moves(range(6)) if row.off > TOLERANCE] == []
 
 
 def test_the_comparison_covers_spread_depth_by_level_size_and_time_between_events(compared):

@@ -392,24 +392,34 @@ def benchmark():
 
 
 NO_EDGE = benchmark()
-HONEST = [model for model in NO_EDGE.models() if model != "touch"]
+COUNTS_TRADES = [model for model in NO_EDGE.models() if model not in ("intensity", "touch")]
 
 
-@pytest.mark.parametrize("model", HONEST)
-def test_no_honest_fill_model_earns_where_nothing_can_be_earned(model):
-    composed = NO_EDGE.made(model)
-    results = list(NO_EDGE.runs(composed, range(6)))
-    pnl = [result.pnl for result in results]
-    assert sum(result.fills for result in results) > 20
+def no_edge(model: str) -> tuple[list[float], int]:
+    """Return the PnL of a few seeds, and all fills."""
+    results = list(NO_EDGE.runs(NO_EDGE.made(model), range(6)))
+    return [result.pnl for result in results], sum(result.fills for result in results)
+
+
+@pytest.mark.parametrize("model", COUNTS_TRADES)
+def test_a_fill_model_that_counts_trades_earns_nothing_where_nothing_can_be_earned(model):
+    pnl, fills = no_edge(model)
+    assert fills > 20
     assert statistics.fmean(pnl) <= 3 * NO_EDGE.error_of(pnl)
 
 
 @pytest.mark.skipif("touch" not in NO_EDGE.models(), reason="no fill model touch")
-def test_the_touch_model_shows_a_profit_that_nobody_can_earn():
-    pnl = [result.pnl for result in NO_EDGE.runs(NO_EDGE.made("touch"), range(6))]
-    honest = [result.pnl for result in NO_EDGE.runs(NO_EDGE.made("queue"), range(6))]
-    assert statistics.fmean(pnl) > statistics.fmean(honest)
-    assert statistics.fmean(pnl) > 3 * NO_EDGE.error_of(pnl)
+def test_the_touch_model_fills_far_more_than_the_queue_lets_through():
+    (pnl, touched), (_, queued) = no_edge("touch"), no_edge("queue")
+    assert touched > 1.3 * queued
+    assert statistics.fmean(pnl) <= 3 * NO_EDGE.error_of(pnl)  # even so at prices that are fair: it fills at trades
+
+
+@pytest.mark.skipif("intensity" not in NO_EDGE.models(), reason="no fill model intensity")
+def test_fills_drawn_without_regard_to_trades_show_a_profit_that_nobody_can_earn():
+    pnl, fills = no_edge("intensity")
+    assert fills > 1_000
+    assert statistics.fmean(pnl) > 10 * NO_EDGE.error_of(pnl)
 
 
 def test_rows_are_whole_lots(default):

@@ -22,7 +22,8 @@ class Shape(msgspec.Struct, frozen=True):
     size: list[list[float]]
     gap_ticks: list[list[float]]
     changed: list[float] = []  # share of levels that differ from one snapshot to the next, by rank
-    mid_moved: float = 0.0
+    mid_moved: float = 0.0  # share of snapshots
+    half_hour_cents: float = 0.0  # standard deviation of the mid's change over half an hour
     seconds_between: float = 0.0
 
 

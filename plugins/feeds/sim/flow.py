@@ -22,7 +22,7 @@ COLUMNS = 6  # ms, kind, side, price, size, frame
 LEAST, MOST = 3, 20  # levels a side
 REDRAWN = 0.03  # assumed: this share of changes gives a level an altogether different size, once
 BUSY_REDRAWN = 0.9  # assumed
-JITTER = 0.05  # assumed: other changes move it this far in the table of sizes
+JITTER = 0.1  # assumed: other changes move it this far in the table of sizes
 INFORMED = 0.4  # assumed: this share of takers knows fair value
 IMPACT = 0.5  # assumed: this part of what a taker moves the touch by is news, and stays
 HITS = 0.7  # assumed: a jump is traded on before the makers have moved
@@ -34,6 +34,7 @@ REPLACED = 5  # levels whose size makers set anew when they move the touch
 # than on average; how often quiet ones change was not recorded: assumed half as often as deep ones.
 PACE = {Kind.TRADED: 0.5, Kind.DEEP: 1.0, Kind.SCANNED: 0.25, Kind.BUSY: 1 / 3}
 SHAPES = {Kind.TRADED: "quiet", Kind.DEEP: "deep", Kind.SCANNED: "quiet", Kind.BUSY: "busy"}
+REVERTS = {Kind.TRADED: 0.15, Kind.DEEP: 0.2, Kind.SCANNED: 0.15, Kind.BUSY: 0.15}  # ticks, of noise that goes again
 TICK_TURNS = 400  # below 0.04 and above 0.96 the tick becomes finer (reference 5.2)
 CHANGE, TRADE, LOOK, HIT = range(4)
 
@@ -117,7 +118,9 @@ class _Market:
         slopes = self._random.standard_normal(seconds // 1_800 + 1) * int(plan.trend) / step / 1_800
         moves += np.repeat(slopes, 1_800)[:seconds] + int(plan.drift) / step / seconds
         np.add.at(moves, (jumps[0] / 1_000).astype(np.int64) + 1, jumps[1])
-        reverting = self._random.standard_normal(seconds // 60 + 2).repeat(60)[:seconds] * 0.15 * self._grid
+        reverting = (
+            self._random.standard_normal(seconds // 60 + 2).repeat(60)[:seconds] * REVERTS[plan.kind] * self._grid
+        )
         low = max(2.5, self._spread / 2 + 2) * self._grid if self._grid == 1 else self._spread / 2 + 5
         return np.clip(plan.mid * self._top + np.cumsum(moves) + reverting, low, self._top - low)
 

@@ -1,6 +1,6 @@
 """Compares what simulated books and trades look like with what was recorded."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -28,12 +28,12 @@ class Compared(NamedTuple):
 
     what: str
     source: str
-    recorded: Quartiles
-    simulated: Quartiles
+    recorded: tuple[float, ...]  # quartiles, or a single value
+    simulated: tuple[float, ...]
 
     @property
     def off(self) -> float:
-        """The largest relative difference of a quartile."""
+        """The largest relative difference."""
         return max(abs(ours / theirs - 1) for ours, theirs in zip(self.simulated, self.recorded, strict=True))
 
 
@@ -70,10 +70,37 @@ def compare(feed: Simulated) -> list[Compared]:
     return found + list(_trades(plans, data)) + list(_terms(plans))
 
 
+def moves(seeds: Iterable[int]) -> list[Compared]:
+    """Compare how the mids of deep markets move, over several seeds: a single one has too few moves to tell."""
+    shape = calibration().books[SHAPES[Kind.DEEP]]
+    moved: list[bool] = []
+    changes: list[float] = []
+    for seed in seeds:
+        feed = Simulated(seed)
+        deep = [number for number, plan in enumerate(feed.plans()) if plan.kind is Kind.DEEP]
+        looks = _replayed(feed.open(), 60 * SECOND)
+        mids = np.array(
+            [[(max(bids) + min(asks)) / 2 / CENT for bids, asks in _picked(books, deep)] for _, books in looks]
+        )
+        moved += (np.diff(mids, axis=0) != 0).ravel().tolist()
+        changes += (mids[30:] - mids[:-30]).ravel().tolist()
+    share = 1 - (1 - shape.mid_moved) ** (60 / shape.seconds_between)
+    drift = float(np.std(changes))
+    return [
+        Compared("deep: share of minutes in which the mid moved", shape.source, (share,), (_share(moved),)),
+        Compared("deep: mid over half an hour, deviation, cents", shape.source, (shape.half_hour_cents,), (drift,)),
+    ]
+
+
+def _picked(books: list[tuple[Levels, Levels]], numbers: list[int]) -> list[tuple[Levels, Levels]]:
+    """Return the books of some markets."""
+    return [books[number] for number in numbers]
+
+
 def markdown(rows: list[Compared]) -> str:
     """Write the comparison as a table."""
     lines = [
-        "| statistic | recorded in | recorded quartiles | simulated quartiles | off |",
+        "| statistic | recorded in | recorded | simulated | off |",
         "| --- | --- | --- | --- | --- |",
     ]
     for row in rows:

@@ -163,7 +163,7 @@ class _Draw:
                     market=market, kind=Kind.DEEP, step=CENT, mid=float(mids[i]), spread=CENT, levels=16,
                     depth=depths[i], hole=Price(0),
                     tilt=0.0, print_gap=_gap(table.prints["quiet"].mean_dollars, float(volumes[i])),
-                    jumps=self._jumps * CALM / 4, jump_size=Price(150), noise=Price(14), trend=Price(80),
+                    jumps=self._jumps * CALM / 4, jump_size=Price(150), noise=Price(3), trend=Price(40),
                     drift=Price(0), ends_at=None,
                 )
             )  # fmt: skip
