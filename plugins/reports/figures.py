@@ -1,5 +1,6 @@
 """Prepares the lines of a report's charts: exact integers, thinned to what a screen can show."""
 
+import math
 import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -108,8 +109,9 @@ def markets(db: sqlite3.Connection, when: Window) -> list[dict[str, Any]]:
         "WHERE v.dropped_code IS NULL ORDER BY v.fills DESC, v.orders DESC, m.market LIMIT ?",
         (MARKETS,),
     ).fetchall()
-    share = max(1, len(found))
-    points = min(POINTS, MARKET_POINTS // share)
+    points = min(POINTS, MARKET_POINTS // max(1, len(found)))
+    quotes, fills = _Room(db, "orders", QUOTES), _Room(db, "fills", FILLS)
+    refusals = _Room(db, "refusals", REFUSALS)
     return [
         {
             "no": market,
@@ -117,13 +119,26 @@ def markets(db: sqlite3.Connection, when: Window) -> list[dict[str, Any]]:
             "question": question,
             "names": [yes, no],
             "mids": _mids(db, market, when, points),
-            "quotes": _quotes(db, market, when, QUOTES // share),
-            "fills": _fills(db, market, when, FILLS // share),
-            "refusals": _refusals(db, market, when, REFUSALS // share),
+            "quotes": _quotes(db, market, when, quotes.of(market)),
+            "fills": _fills(db, market, when, fills.of(market)),
+            "refusals": _refusals(db, market, when, refusals.of(market)),
             "held": _held(db, market, when, points // 2),
         }
         for market, slug, question, yes, no in found
     ]
+
+
+class _Room:
+    """How many rows of a table each market may show: all of them, or its part of a budget."""
+
+    def __init__(self, db: sqlite3.Connection, table: str, budget: int) -> None:
+        self._rows: dict[int, int] = dict(
+            db.execute(f"SELECT market, count(*) FROM {table} GROUP BY market").fetchall()
+        )
+        self._part = min(1.0, budget / max(1, sum(self._rows.values())))
+
+    def of(self, market: int) -> int:
+        return math.ceil(self._rows.get(market, 0) * self._part)
 
 
 def _mids(db: sqlite3.Connection, market: int, when: Window, limit: int) -> Columns:
@@ -155,10 +170,10 @@ def _quotes(db: sqlite3.Connection, market: int, when: Window, limit: int) -> di
         else:
             lane.append(segment)
     left_out = 0
-    most = limit // len(shown)
+    least = sorted(segment[0] for lane in shown.values() for segment in lane)[-limit:][:1]
     for name, lane in shown.items():
-        left_out += max(0, len(lane) - most)
-        shown[name] = lane[-most:]
+        shown[name] = [segment for segment in lane if segment[0] >= least[0]]
+        left_out += len(lane) - len(shown[name])
     return {**shown, "left_out": left_out}
 
 

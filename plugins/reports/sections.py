@@ -234,15 +234,15 @@ def bracket(run: Finished) -> str:
                 gain(_number(result, "pnl_usd", "realised")),
                 count(_number(result, "fills", "count")),
                 count(_number(result, "fills", "shares")),
-                money(_number(result, "exposure_max_usd")),
             )
         )
-    heads = ("Fill model", "PnL", "Realised", "Fills", "Shares", "Exposure, most")
-    inside = table(heads, rows, range(1, 6), "The bracket is empty.")
+    heads = ("Fill model", "PnL", "Realised", "Fills", "Shares")
+    inside = table(heads, rows, range(1, 5), "The bracket is empty.")
     return (
         f'<section id="bracket"><h2>If fills were worse, or better{tag(run.labels.fills)}</h2>'
         '<p class="quiet">The same markets and the same strategy; only how soon a resting order fills is assumed '
-        f"differently. The truth is likely between the first and the last.</p>{inside}</section>"
+        "differently. What differs is a belief about the queue, not a result. A desk that was filled quotes otherwise "
+        f"afterwards, so the three need not be in order.</p>{inside}</section>"
     )
 
 

@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pmrun.plugins.reports import markup, tables
+from pmrun.plugins.reports import figures, markup, tables
 from pmrun.plugins.reports.exits import Traded, parts, step
 from pmrun.plugins.reports.figures import Window, columns, kept
 from pmrun.plugins.reports.finished import opened
@@ -199,6 +199,18 @@ def test_a_spike_of_one_sample_survives_thinning():
     flat[54_321] = 9.0
     assert 54_321 in kept([flat, [1.0] * 100_000], 1_000)
     assert len(kept([flat, [1.0] * 100_000], 1_000)) <= 1_004
+
+
+def test_quotes_are_left_out_only_where_all_markets_together_have_too_many(finished, monkeypatch):
+    whole = data_of(Html().write(finished.path).read_text())["markets"]
+    assert sum(market["quotes"]["left_out"] for market in whole) == 0
+    monkeypatch.setattr(figures, "QUOTES", 20)
+    thinned = data_of(Html().write(finished.path).read_text())["markets"]
+    shown = sum(len(market["quotes"][lane]) for market in thinned for lane in ("bids", "asks", "exits"))
+    assert 10 <= shown <= 24
+    assert shown + sum(market["quotes"]["left_out"] for market in thinned) == sum(
+        len(market["quotes"][lane]) for market in whole for lane in ("bids", "asks", "exits")
+    )
 
 
 def test_a_gap_in_a_line_survives_thinning():
@@ -386,7 +398,7 @@ def test_refusals_of_one_kind_at_one_time_are_one_mark_that_counts_them(page, fi
 
 def test_a_bracket_is_shown_where_there_is_one(finished, page):
     assert 'id="bracket"' not in page
-    result = {"pnl_usd": {"total": -3.5, "realised": 1.0}, "fills": {"count": 4, "shares": 80}, "exposure_max_usd": 9}
+    result = {"pnl_usd": {"total": -3.5, "realised": 1.0}, "fills": {"count": 4, "shares": 80}}
     models = {"pessimistic": result, "realistic": result, "optimistic": result}
     page = change_summary(finished, bracket=models)
     shown = re.search(r'<section id="bracket">.*?</section>', page, re.DOTALL)[0]
