@@ -56,15 +56,19 @@ class DeskConfig:
     sell_holdings: bool = True
     remember: Micros = Micros(3_600_000_000)
     retry_after: Micros = Micros(1_000_000)
+    retry_limit: int = 3
+    retry_pause: Micros = Micros(60_000_000)
     clean_start: bool = True
     leave_hedges: bool = False
     stop_only: bool = False
 
     def __post_init__(self) -> None:
         """Refuse times below nothing."""
-        for name in ("orderbook_update_interval_seconds", "decide_offset", "remember", "retry_after"):
+        for name in ("orderbook_update_interval_seconds", "decide_offset", "remember", "retry_after", "retry_pause"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} must be 0 seconds or more")
+        if self.retry_limit < 0:
+            raise ValueError("retry_limit must be 0 or more")
         if self.order_check_interval_seconds <= 0:
             raise ValueError("order_check_interval_seconds must be above 0 seconds")
 
@@ -142,6 +146,8 @@ def plan(config: Mapping[str, Any]) -> Plan:
             sell_holdings=desk.sell_holdings,
             remember=desk.remember,
             retry_after=desk.retry_after,
+            retry_limit=desk.retry_limit,
+            retry_pause=desk.retry_pause,
             recheck_after=desk.order_check_interval_seconds,
             rescan=Rescan(every=rescan.update_interval_seconds, keep=rescan.keep),
             clean_start=desk.clean_start,

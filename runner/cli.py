@@ -4,6 +4,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import NoReturn
 
 HELP = """\
@@ -73,7 +74,9 @@ def run(arguments: list[str]) -> int:
 def _verb(arguments: list[str]) -> Callable[[], int]:
     def go() -> int:
         from pmrun.runner import verbs
+        from pmrun.runner.environment import load_environment
 
+        load_environment(Path.cwd())
         if arguments and arguments[0] in verbs.VERBS:
             return verbs.VERBS[arguments[0]](arguments[1:])
         if not arguments:

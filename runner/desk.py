@@ -70,6 +70,8 @@ class DeskSettings(msgspec.Struct, frozen=True, kw_only=True):
     book_holds_us: bool = False  # the observed book shows our own orders (live) or not (tape)
     remember: Micros = Micros(3_600_000_000)  # how long an ended order is kept for late news
     retry_after: Micros = Micros(1_000_000)  # how long a rejected order is not tried again (R15)
+    retry_limit: int = 3  # how often in a row it is tried again that soon (R15)
+    retry_pause: Micros = Micros(60_000_000)  # how long it is left alone then
     recheck_after: Micros = Micros(500_000)  # how long uncovered shares wait for a new look (R10)
     rescan: Rescan = Rescan()
     clean_start: bool = False  # cancel what an earlier session left bidding, before anything else (R13)
@@ -113,7 +115,7 @@ class MarketState:
         self.orders: dict[OrderNo, Order] = {}  # in play
         # By side of the YES book: a quote may rest as either token.
         self.refused: dict[Side, tuple[str, ...]] = {}
-        self.rejected: dict[tuple[Side, Purpose], Micros] = {}  # when the exchange last said no
+        self.rejected: dict[tuple[Side, Purpose], tuple[Micros, int]] = {}  # when last, and how often in a row
         self.selected = False  # whether it is quoted; holdings are hedged either way
         self.unsafe: set[Side] = set()  # sides of the YES book that a check spoke against in this decision (R3)
         self.gaps: dict[Outcome, Unhedged] = {}  # what hedging covers with nothing, in this decision
@@ -370,7 +372,9 @@ class Desk:
             )
         assert type(after) is Order
         if after.state is State.REJECTED and order.state is not State.REJECTED:
-            self.markets[order.market].rejected[order.book_side, order.purpose] = self._now
+            rejected = self.markets[order.market].rejected
+            slot = (order.book_side, order.purpose)
+            rejected[slot] = (self._now, rejected.get(slot, (self._now, 0))[1] + 1)
         self._update(order, after)
         if self._hears_news:
             self._tell(fact, order.market, after)
@@ -385,6 +389,8 @@ class Desk:
         """
         no = after.market
         if after.in_play:
+            if self.markets[no].rejected:
+                self.markets[no].rejected.pop((after.book_side, after.purpose), None)
             if no in self._for_answer or self.settings.book_holds_us:
                 self._touch(self.markets[no], now=self._stopped is not None)
             return
@@ -830,8 +836,9 @@ class Desk:
 
     def _retries_later(self, state: MarketState, want: Wanted) -> bool:
         """Whether the exchange rejected such an order a moment ago; the same again would be rejected too."""
-        last = state.rejected.get((_slot(want.outcome, want.side), want.purpose), _NO_TIME)
-        again = Micros(last + self.settings.retry_after)
+        last, times = state.rejected.get((_slot(want.outcome, want.side), want.purpose), (_NO_TIME, 0))
+        limited = want.purpose is QUOTE and times > self.settings.retry_limit  # exits have rules of their own (R10)
+        again = Micros(last + (self.settings.retry_pause if limited else self.settings.retry_after))
         if again <= self._now:
             return False
         self._waits[state.no] = min(again, self._waits.get(state.no, again))

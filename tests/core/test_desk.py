@@ -340,6 +340,30 @@ def test_a_rejected_order_is_tried_again_after_a_while():
     assert places(desk.handle(TimerDue(later(1.1)))) == [(YES, BUY, "0.4")]
 
 
+def test_an_order_rejected_four_times_in_a_row_is_left_alone_for_a_minute():
+    desk, _ = make_desk(bid(YES, "0.40"))
+    desk.handle(QUIET)
+    tries = []
+    for second in range(130):
+        for order in list(desk.in_play()):
+            tries.append(second)
+            desk.handle(news(order.no, News.REJECTED, later(second)))
+        desk.handle(TimerDue(later(second + 1)))
+    assert tries == [0, 1, 2, 3, 63, 123]
+
+
+def test_an_order_that_rests_forgets_the_rejections_before_it():
+    desk, says = make_desk(bid(YES, "0.40"))
+    desk.handle(QUIET)
+    for order in (1, 2, 3):
+        desk.handle(news(order, News.REJECTED, later(order)))
+        desk.handle(TimerDue(later(order + 1)))
+    desk.handle(resting(4, later(5)))
+    says.quotes = [bid(YES, "0.41")]
+    tell(desk, book_at("0.46", "0.54", later(6)), canceled(4, later(7)), news(5, News.REJECTED, later(8)))
+    assert places(desk.handle(TimerDue(later(9)))) == [(YES, BUY, "0.41")]
+
+
 # Pulling what was unanswered.
 
 

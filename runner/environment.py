@@ -1,0 +1,41 @@
+"""Takes secrets from a private file into the environment, where configuration may refer to them (R17)."""
+
+import os
+import stat
+from pathlib import Path
+
+from pmrun.runner.errors import ConfigError
+
+FILE = ".env"
+PREFIXES = ("POLYMARKET_", "SATORI_", "PMRUN_")
+
+
+def load_environment(folder: Path) -> None:
+    """Set the variables of ours that a folder's `.env` names and nobody has set.
+
+    Lines are NAME=value, with or without quotes; names that are not ours belong to somebody else and are left alone.
+    Raises ConfigError for a file with names of ours that others can use. No message shows a value.
+    """
+    path = folder / FILE
+    try:
+        mode = path.stat().st_mode
+        lines = path.read_text(encoding="utf-8").splitlines() if stat.S_ISREG(mode) else []
+    except FileNotFoundError:
+        return
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(str(path), None, f"cannot be read: {type(error).__name__}") from None
+    found = dict(pair for pair in map(_variable, lines) if pair is not None)
+    if found and mode & (stat.S_IRWXG | stat.S_IRWXO):
+        raise ConfigError(str(path), None, f"holds secrets and others can use it (mode {mode & 0o777:o}): chmod 600 it")
+    for name, value in found.items():
+        os.environ.setdefault(name, value)
+
+
+def _variable(line: str) -> tuple[str, str] | None:
+    name, equals, value = line.strip().removeprefix("export ").partition("=")
+    name, value = name.strip(), value.strip()
+    if not equals or not name.startswith(PREFIXES) or not name.isidentifier():
+        return None
+    if len(value) >= 2 and value[0] == value[-1] and value[0] in "\"'":
+        value = value[1:-1]
+    return name, value
