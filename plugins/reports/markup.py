@@ -45,8 +45,10 @@ def money(value: float | None, sign: bool = False) -> str:
     """Write dollars with cents, or more digits where cents would hide them."""
     if value is None:
         return MISSING
-    digits = 2 if value == 0 or abs(value) >= 0.1 else 4
     mark = "−" if value < 0 else "+" if sign and value > 0 else ""
+    if 0 < abs(value) < 0.0001:
+        return f"{mark}<$0.0001"  # never nothing for something
+    digits = 2 if value == 0 or abs(value) >= 0.1 else 4
     return f"{mark}${abs(value):,.{digits}f}"
 
 

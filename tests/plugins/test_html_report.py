@@ -415,6 +415,21 @@ def test_timings_of_the_summary_complete_those_of_the_store(finished):
     assert re.search(r"report</td><td class=num>1</td><td class=num>0.90<", page)
 
 
+@pytest.mark.parametrize(
+    ("dollars", "said"),
+    [
+        (0, "$0.00"),
+        (-1234.5, "−$1,234.50"),
+        (0.1, "$0.10"),
+        (0.0999, "$0.0999"),
+        (0.0001, "$0.0001"),
+        (9e-5, "<$0.0001"),
+    ],
+)
+def test_small_amounts_are_not_rounded_to_nothing(dollars, said):
+    assert markup.money(dollars) == said
+
+
 def test_numbers_of_reasons_are_in_dollars_and_shares_where_their_unit_is_known():
     said = markup.numbers('{"gap": 900, "limit": 525}', "price_cliff")
     assert said == "gap $0.09 · limit $0.0525"
