@@ -1,11 +1,13 @@
-"""How a resting order is taken to fill: the rules of a queue, as settings."""
+"""How a resting order is taken to fill: the models, as settings. Only `queue` counts what others really traded."""
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Protocol
 
 import numpy as np
 
 from pmrun.plugins.executors import kernel
+from pmrun.plugins.executors.chance import Chance
 
 
 class Cancels(StrEnum):
@@ -22,6 +24,19 @@ class Depletion(StrEnum):
     AUTO = "auto"  # on feeds without prints only
     ALWAYS = "always"
     NEVER = "never"
+
+
+class FillModel(Protocol):
+    """What the paper exchange asks of a model."""
+
+    def rules(self, has_prints: bool) -> kernel.Ints:
+        """Return the settings as the kernel takes them."""
+
+    def chance(self) -> Chance | None:
+        """Return what draws fills, fresh for a session; None when the kernel alone makes them."""
+
+    def remarks(self, has_prints: bool) -> list[str]:
+        """Say what a reader has to know of the fills."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -46,6 +61,17 @@ class Queue:
         rules[kernel.RULE_DEPLETION] = self.counts_depletion(has_prints)
         return rules
 
+    def chance(self) -> None:
+        """Return nothing: no fill is drawn."""
+
+    def bracket(self) -> dict[str, "Queue"]:
+        """Return the three named forms: for one order on one flow each fills no less than the one before it."""
+        return {
+            "pessimistic": Queue(Cancels.BEHIND, Depletion.NEVER),
+            "realistic": Queue(),
+            "optimistic": Queue(Cancels.AHEAD),
+        }
+
     def counts_depletion(self, has_prints: bool) -> bool:
         """Whether levels that vanish are counted as prints on this feed."""
         return self.depletion is Depletion.ALWAYS or (self.depletion is Depletion.AUTO and not has_prints)
@@ -57,6 +83,82 @@ class Queue:
             said.append(
                 "no prints on this feed: levels that vanish through our price are counted as prints (estimated)"
             )
+        elif not has_prints and not self.on_cross:
+            said.append("no prints on this feed, and nothing else is counted: no resting order can fill")
         if self.whole or self.on_cross:
             said.append("orders fill whole, without regard to printed volume")
+        return said
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Touch:
+    """Fill whole when the other side of the book, or a print, reaches the price: no queue. For comparison only."""
+
+    def rules(self, has_prints: bool) -> kernel.Ints:
+        """Return what the kernel takes."""
+        rules = np.zeros(kernel.RULES, np.int64)
+        rules[[kernel.RULE_CROSS, kernel.RULE_TOUCH]] = 1
+        return rules
+
+    def chance(self) -> None:
+        """Return nothing: no fill is drawn."""
+
+    def remarks(self, has_prints: bool) -> list[str]:
+        """Say that the fills are too good."""
+        return [
+            "fills are simulated: touch model, without the queue and the printed volume: it fills far too much, "
+            "for comparison only"
+        ]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Intensity:
+    """Draw fills at random: ever rarer away from the mid, as on a feed without prints nothing can be counted (P3).
+
+    An order at d cents from the mid (0 when it is better) is hit `fill_intensity` x exp(-`spread_k` x d) times a
+    second, as a Poisson process (Avellaneda and Stoikov 2008). A hit fills what is left of it with
+    `full_fill_probability`, else a fraction of that drawn from Beta(a, b) = `partial_beta`; never more than
+    `max_fraction` of what is displayed at the touch on its side. The draws of an order depend on `seed` and on its
+    number alone.
+    """
+
+    seed: int = 0
+    fill_intensity: float = 0.05
+    spread_k: float = 0.5
+    full_fill_probability: float = 0.3
+    partial_beta: tuple[float, ...] = (2.0, 5.0)
+    max_fraction: float = 0.5
+
+    def __post_init__(self) -> None:
+        """Refuse rates, chances and shapes that cannot be."""
+        if self.seed < 0:
+            raise ValueError("seed must be 0 or more")
+        for name, most in (("fill_intensity", 1_000.0), ("spread_k", 1_000.0)):
+            if not 0 <= getattr(self, name) <= most:
+                raise ValueError(f"{name} must be from 0 to 1,000")
+        if not 0 <= self.full_fill_probability <= 1:
+            raise ValueError("full_fill_probability must be from 0 to 1")
+        if len(self.partial_beta) != 2 or not all(0 < shape <= 1_000 for shape in self.partial_beta):
+            raise ValueError("partial_beta must be two shapes above 0 and at most 1,000")
+        if not 0 < self.max_fraction <= 1:
+            raise ValueError("max_fraction must be above 0 and at most 1")
+
+    def rules(self, has_prints: bool) -> kernel.Ints:
+        """Return what the kernel takes: it fills nothing of its own, and stops where a touch has moved."""
+        rules = np.zeros(kernel.RULES, np.int64)
+        rules[kernel.RULE_DRAWN] = 1
+        return rules
+
+    def chance(self) -> Chance:
+        """Return what draws the fills of a session."""
+        a, b = self.partial_beta
+        return Chance(
+            self.seed, self.fill_intensity, self.spread_k, self.full_fill_probability, a, b, self.max_fraction
+        )
+
+    def remarks(self, has_prints: bool) -> list[str]:
+        """Say that the fills are drawn."""
+        said = [f"fills are simulated: intensity model, drawn at random with seed {self.seed}, not observed"]
+        if has_prints:
+            said.append("the prints of this feed are not used: fill=queue counts them")
         return said

@@ -26,7 +26,7 @@ SLOTS = 64  # own orders a side of a market
 
 # Rules of the queue, as flags.
 CANCELS_AHEAD, CANCELS_SHARED, CANCELS_BEHIND = 0, 1, 2
-RULE_CANCELS, RULE_WHOLE, RULE_CROSS, RULE_DEPLETION, RULE_TOUCH, RULE_STOP = range(6)
+RULE_CANCELS, RULE_WHOLE, RULE_CROSS, RULE_DEPLETION, RULE_TOUCH, RULE_DRAWN = range(6)
 RULES = 6
 
 # What a print is to our orders.
@@ -294,6 +294,8 @@ def advance(
 ) -> tuple[int, int]:
     """Apply rows up to a time; stop after a row whose fills will be answered before the next row.
 
+    Where fills are drawn, prints fill nothing, and it also stops where a touch that our orders look at has moved.
+
     Returns the next row and the number of fills. The arrays are named once and a level is changed in place here: most
     rows are that, and reaching into the tuples, or calling out, would cost more than the change.
     """
@@ -319,7 +321,7 @@ def advance(
         books.dirty,
     )
     count = queues.count
-    depletes, crosses, stops = rules[RULE_DEPLETION] == 1, rules[RULE_CROSS] == 1, rules[RULE_STOP] == 1
+    depletes, crosses, drawn = rules[RULE_DEPLETION] == 1, rules[RULE_CROSS] == 1, rules[RULE_DRAWN] == 1
     nothing, vanished, reached = np.int64(0), np.int64(VANISHED), np.int64(REACHED)
     meant = np.int64(REACHED if rules[RULE_TOUCH] == 1 else PRINTED)
     while i < end and at[i] <= until and n < room:
@@ -348,7 +350,7 @@ def advance(
                         _level_changed(queues, m, side, p, old, new, rules)
             i += 1
         elif kind == PRINT:
-            if count[m, 0] > 0 or count[m, 1] > 0:
+            if not drawn and (count[m, 0] > 0 or count[m, 1] > 0):
                 taker, p = np.int64(sides[i]), np.int64(prices[i])
                 n = _print(queues, m, taker, p, sizes[i], at[i], rules, fills, n, meant)
             i += 1
@@ -360,7 +362,7 @@ def advance(
                 for taker in (np.int64(ASK), np.int64(BID)):
                     to = best[m, taker]
                     n = _print(queues, m, taker, to, nothing, at[i - 1], rules, fills, n, reached)
-            if stops and (count[m, 0] > 0 or count[m, 1] > 0):
+            if drawn and (count[m, 0] > 0 or count[m, 1] > 0):
                 break
         if n > had:
             until = min(until, at[i - 1] + delay)

@@ -4,12 +4,14 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import count
+from random import Random
 from typing import cast
 
 import numpy as np
 
-from pmrun.plugins.executors import kernel
-from pmrun.plugins.executors.fill import Queue
+from pmrun.plugins.executors import chance, kernel
+from pmrun.plugins.executors.chance import Hits
+from pmrun.plugins.executors.fill import FillModel
 from pmrun.runner.book import Book
 from pmrun.runner.facts import (
     BookChanged,
@@ -49,6 +51,8 @@ SENT = frozenset({Place, Cancel, CancelAll})
 CROSSES = "invalid post-only order: order crosses book"
 NOT_TRADING = "the market is not yet ready to process new orders"
 MARKET_RESOLVED = "market resolved"
+REHEARSED = "simulated rejection: not enough balance / allowance"
+TAKEN = "simulated: what is displayed at this price was taken by an earlier order of ours"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -56,13 +60,18 @@ class Paper:
     """Fill orders from a feed, with latency both ways and the exchange's rules: post-only, tick, minimum size, fees.
 
     Latencies are in seconds: `submit_latency` until a request arrives, `answer_latency` until its answer, or news of a
-    fill, is back. A fill settles `settlement_delay` seconds after its match.
+    fill, is back. A fill settles `settlement_delay` seconds after its news, or fails then with the probability
+    `settlement_failure`, drawn for each trade from `seed`. Every `reject_every`-th order is rejected (0: none), so that
+    a failed hedge can be rehearsed (R10).
     """
 
     funds: Cash = Cash(1_000_000_000)
     submit_latency: Micros = Micros(50_000)
     answer_latency: Micros = Micros(50_000)
     settlement_delay: Micros = Micros(0)
+    settlement_failure: float = 0.0
+    reject_every: int = 0
+    seed: int = 0
 
     def __post_init__(self) -> None:
         """Refuse money and times below nothing."""
@@ -71,8 +80,13 @@ class Paper:
         for name in ("submit_latency", "answer_latency", "settlement_delay"):
             if not 0 <= getattr(self, name) < 10**12:
                 raise ValueError(f"{name} must be from 0 to below 1,000,000 seconds")
+        if not 0 <= self.settlement_failure <= 1:
+            raise ValueError("settlement_failure must be from 0 to 1")
+        for name in ("reject_every", "seed"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"{name} must be 0 or more")
 
-    def open(self, data: FeedData, fill: Queue, depth: Depth, everything: bool) -> "PaperExchange":
+    def open(self, data: FeedData, fill: FillModel, depth: Depth, everything: bool) -> "PaperExchange":
         """Start an exchange over a feed; the first one on a machine compiles the kernel."""
         kernel.warm_up()
         return PaperExchange(self, data, fill, depth, everything)
@@ -99,11 +113,12 @@ class Paper:
 class _Resting:
     """An order as the exchange knows it; prices are those of YES."""
 
-    __slots__ = ("market", "place", "side", "slot", "yes_price")
+    __slots__ = ("hits", "market", "place", "side", "slot", "yes_price")
 
     def __init__(self, place: Place) -> None:
         self.place = place
         self.slot = -1
+        self.hits: Hits | None = None
         self.market = place.market
         yes = place.outcome is YES
         self.yes_price = place.price if yes else ONE - place.price
@@ -113,7 +128,7 @@ class _Resting:
 class PaperExchange:
     """One paper session: the books of a feed, our orders in their queues, and what is under way between us."""
 
-    def __init__(self, settings: Paper, data: FeedData, fill: Queue, depth: Depth, everything: bool) -> None:
+    def __init__(self, settings: Paper, data: FeedData, fill: FillModel, depth: Depth, everything: bool) -> None:
         """Start with empty books."""
         self._settings = settings
         self._data = data
@@ -125,6 +140,7 @@ class PaperExchange:
         self._fills = kernel.new_fills()
         self._fill_model = fill
         self._rules = fill.rules(data.info.prints > 0)
+        self._chance = fill.chance()
         self._grids = [Grid(market.tick) for market in data.markets]
         self._trading = [True] * len(data.markets)
         self._resting: dict[OrderNo, _Resting] = {}
@@ -134,8 +150,12 @@ class PaperExchange:
         self._arrivals: deque[tuple[Micros, Intent]] = deque()
         self._answers: deque[Fact] = deque()
         self._settlements: deque[Fact] = deque()
+        self._retries: deque[Fact] = deque()
         self._notes: deque[Fact] = deque(data.notes)
         self._trades = count(1)
+        self._orders = count(1)
+        # By market, side and price: what a level showed when we took from it, and how much of that we took.
+        self._used: dict[tuple[int, int, int], tuple[tuple[int, int], int]] = {}
         self._matched: dict[tuple[OrderNo, Price], Size] = {}
         self._changed_since: Micros | None = None
         self._told = _Told(self._books, depth, everything)
@@ -155,7 +175,7 @@ class PaperExchange:
     def next_due(self) -> Micros | None:
         """Return when the next arrival, answer or note is due."""
         first = self._arrivals[0][0] if self._arrivals else None
-        for queue in (self._answers, self._settlements, self._notes):
+        for queue in (self._answers, self._retries, self._settlements, self._notes):
             if queue and (first is None or queue[0].at < first):
                 first = queue[0].at
         return first
@@ -166,9 +186,13 @@ class PaperExchange:
 
     def advance(self, until: Micros) -> None:
         """Apply rows up to a time, or up to a fill that will be answered before it."""
+        if self._chance is not None:
+            self._advance_by_chance(until)
+        elif self._next < self._count and self._rows.at[self._next] <= until:
+            self._apply_rows(until)
+
+    def _apply_rows(self, until: Micros) -> None:
         start = self._next
-        if start >= self._count or self._rows.at[start] > until:
-            return
         self._next, filled = kernel.advance(
             self._books,
             self._queues,
@@ -189,6 +213,50 @@ class PaperExchange:
                 del self._resting[order.place.order]
                 self._release(order)
 
+    def _advance_by_chance(self, until: Micros) -> None:
+        """Apply rows and hits in order of time; at one moment rows come first."""
+        while True:
+            row = self.next_row()
+            order, at = self._next_hit()
+            if row is not None and row <= min(until, at):
+                self._apply_rows(Micros(min(until, at)))
+                last = self._next - 1
+                self._follow(int(self._rows.market[last]), int(self._rows.at[last]))
+            elif order is not None and at <= until:
+                self._hit(order, at)
+                until = Micros(min(until, at + self._settings.answer_latency))
+            else:
+                return
+
+    def _next_hit(self) -> tuple[_Resting | None, Micros]:
+        first, at = None, chance.NEVER
+        for order in self._resting.values():
+            if order.hits is not None and order.hits.at < at:
+                first, at = order, order.hits.at
+        return first, Micros(at)
+
+    def _follow(self, market: int, at: int) -> None:
+        """Tell the hits of a market's orders where the touch is."""
+        for order in self._resting.values():
+            if order.market == market and self._chance is not None and order.hits is not None:
+                bid, ask = self._books.best[market].tolist()
+                rate = self._chance.rate_of(order.yes_price, bid, ask, order.side == kernel.BID)
+                self._chance.follow(order.hits, rate, at)
+
+    def _hit(self, order: _Resting, at: Micros) -> None:
+        assert self._chance is not None and order.hits is not None
+        market, fields = order.market, self._queues.order[order.slot]
+        left = int(fields[kernel.LEFT])
+        best = int(self._books.best[market, order.side])
+        displayed = int(self._books.size[market, order.side, best // self._data.steps[market]])
+        size = self._chance.hit(order.hits, left, displayed if self._trading[market] else 0)
+        if not size:
+            return
+        self._report_fill(order.place, order.place.price, Size(size), at, maker=True)
+        fields[kernel.LEFT] = left - size
+        if size == left:
+            self._remove(order)
+
     def due(self, at: Micros) -> list[Fact]:
         """Do what is due at a time: news of markets, requests that arrive, answers that return, settlements."""
         facts: list[Fact] = []
@@ -207,7 +275,7 @@ class PaperExchange:
                 for order in list(self._resting.values()):
                     if intent.side in (None, order.place.side):
                         self._withdraw(order.place.order, when, "")
-        for queue in (self._answers, self._settlements):
+        for queue in (self._answers, self._retries, self._settlements):
             while queue and queue[0].at <= at:
                 facts.append(queue.popleft())
         return facts
@@ -227,7 +295,12 @@ class PaperExchange:
 
     def remarks(self) -> list[str]:
         """Say how the fills were made."""
-        return self._fill_model.remarks(self._data.info.prints > 0)
+        said = self._fill_model.remarks(self._data.info.prints > 0)
+        if self._settings.settlement_failure:
+            said.append(f"{self._settings.settlement_failure:.2%} of the settlements fail at random (simulated)")
+        if self._settings.reject_every:
+            said.append(f"one order in {self._settings.reject_every} is rejected on purpose (simulated)")
+        return said
 
     # What happens at the exchange.
 
@@ -236,12 +309,16 @@ class PaperExchange:
 
     def _arrive(self, place: Place, at: Micros) -> None:
         order = _Resting(place)
-        refusal = self._refusal(order)
+        nth, every = next(self._orders), self._settings.reject_every
+        refusal = REHEARSED if every and nth % every == 0 else self._refusal(order)
         if refusal:
             self._news(at, place.order, REJECTED, refusal)
             return
         left = place.size if place.post_only else self._take(order, at)
-        if left:
+        if left and not place.post_only and self._reached(order):
+            # Only what we took ourselves is displayed at this price: the order would rest in a crossed book.
+            self._news(at, place.order, REJECTED if left == place.size else CANCELED, TAKEN)
+        elif left:
             self._rest(order, left, at)
 
     def _refusal(self, order: _Resting) -> str:
@@ -256,11 +333,14 @@ class PaperExchange:
         if place.size < market.min_order_size:
             least = format_size(market.min_order_size)
             return f"order is invalid. Size ({format_size(place.size)}) lower than the minimum: {least}"
-        if place.post_only:
-            other = self._books.best[order.market, 1 - order.side]
-            if other <= order.yes_price if order.side == kernel.BID else other >= order.yes_price:
-                return CROSSES
+        if place.post_only and self._reached(order):
+            return CROSSES
         return ""
+
+    def _reached(self, order: _Resting) -> bool:
+        """Whether the other side of the displayed book is at an order's price, or through it."""
+        other = self._books.best[order.market, 1 - order.side]
+        return bool(other <= order.yes_price if order.side == kernel.BID else other >= order.yes_price)
 
     def _rest(self, order: _Resting, size: Size, at: Micros) -> None:
         number = order.place.order
@@ -272,6 +352,9 @@ class PaperExchange:
             self._news(at, number, REJECTED, "too many open orders at the paper exchange in this market")
             return
         self._resting[number] = self._by_slot[order.slot] = order
+        if self._chance is not None:
+            order.hits = self._chance.start(number, at)
+            self._follow(order.market, at)
         self._news(at, number, RESTING, "", f"paper-{number}")
 
     def _grow(self) -> None:
@@ -287,19 +370,36 @@ class PaperExchange:
         for level, there in kernel.levels(self._books, order.market, 1 - order.side, 0):
             if not left or (level > order.yes_price if order.side == kernel.BID else level < order.yes_price):
                 break
-            matched = min(left, there)
+            matched = self._use(order, level, there, left)
+            if not matched:
+                continue
             left -= matched
             own = Price(level) if place.outcome is YES else complement(Price(level))
             self._report_fill(place, own, Size(matched), at, maker=False)
         return Size(left)
 
+    def _use(self, order: _Resting, level: int, there: int, wanted: int) -> int:
+        """Take from a level what no earlier order of ours took; its next update in the feed makes it whole again."""
+        key = (order.market, 1 - order.side, level)
+        when = int(self._books.when[key[0], key[1], level // self._data.steps[order.market]])
+        seen, used = self._used.get(key, ((0, 0), 0))
+        if seen != (when, there):
+            used = 0
+        matched = min(wanted, there - used)
+        self._used[key] = ((when, there), used + matched)
+        return matched
+
     def _withdraw(self, number: OrderNo, at: Micros, reason: str) -> None:
-        order = self._resting.pop(number, None)
+        order = self._resting.get(number)
         if order is None:
             return  # filled, or never taken: its own news says so
+        self._remove(order)
+        self._news(at, number, CANCELED, reason)
+
+    def _remove(self, order: _Resting) -> None:
+        del self._resting[order.place.order]
         kernel.leave(self._queues, order.slot)
         self._release(order)
-        self._news(at, number, CANCELED, reason)
 
     def _release(self, order: _Resting) -> None:
         del self._by_slot[order.slot]
@@ -316,8 +416,16 @@ class PaperExchange:
         fee = Cash(0) if maker else self._data.markets[place.market].fees.taker_fee(price, size)
         told = Micros(at + self._settings.answer_latency)
         self._answers.append(Filled(told, place.order, trade, price, size, cash, fee, maker))
-        settled = Micros(told + self._settings.settlement_delay)
-        self._settlements.append(Settled(settled, place.order, trade, Settlement.CONFIRMED))
+        self._settle(place.order, trade, told)
+
+    def _settle(self, order: OrderNo, trade: TradeId, told: Micros) -> None:
+        """Confirm a trade after the delay, or retry it half-way and let it fail."""
+        delay, chance_of_failure = self._settings.settlement_delay, self._settings.settlement_failure
+        end = Settlement.CONFIRMED
+        if chance_of_failure and Random(f"settlement {self._settings.seed} {trade}").random() < chance_of_failure:
+            self._retries.append(Settled(Micros(told + delay // 2), order, trade, Settlement.RETRYING))
+            end = Settlement.FAILED
+        self._settlements.append(Settled(Micros(told + delay), order, trade, end))
 
     def _cash(self, place: Place, price: Price, size: Size) -> Cash:
         """Return what a part of an order moves: all parts at one price together are rounded once."""

@@ -41,6 +41,8 @@ def test_every_setting_of_a_component_stands_in_its_yaml_with_its_default(group,
     for key, setting in settings.items():
         if setting.default is inspect.Parameter.empty:
             assert (group, name, key) in OWN
+        elif node[key] == "${seed}":
+            assert key == "seed", "the seed of the run"
         elif (group, name) not in OTHERS:
             assert convert(setting.kind, node[key], key) == setting.default, key
 
