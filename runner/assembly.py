@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple, cast
 
+from pmrun.runner.bracket import check_bracket
 from pmrun.runner.desk import Desk, DeskSettings, Pace
 from pmrun.runner.errors import ConfigError
 from pmrun.runner.hooks import GROUP, SINGLE, WHOLE_BOOK, Depth, Hooks
@@ -32,6 +33,7 @@ PLAIN = {
     "universe": dict,
     "rescan": dict,
     "timings": bool,
+    "bracket": bool,
 }
 REQUIRED = {"pricing": "price", "sizing": "size_order", "ranking": "rank_market", "hedging": "hedge"}
 OFFERS = {
@@ -113,6 +115,7 @@ class Plan(NamedTuple):
     log: Any
     seed: int
     timings: bool
+    bracket: bool
 
     def depth(self, hooks: Hooks) -> Depth:
         """Return how much of the books the desk is told: what its components look at, and the rewards' estimate."""
@@ -163,7 +166,10 @@ def plan(config: Mapping[str, Any]) -> Plan:
         log=built["log"],
         seed=config.get("seed", 0),
         timings=config.get("timings", True),
+        bracket=config.get("bracket", False),
     )
+    if made.bracket:
+        check_bracket(made.fill)
     Hooks(components)  # a hook of a wrong shape is a mistake in the configuration too
     for name in SHELL_NODES:
         check = getattr(built[name], "check", None)

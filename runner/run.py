@@ -20,6 +20,7 @@ import trio
 import yaml  # type: ignore[import-untyped]
 
 from pmrun.runner.assembly import Plan
+from pmrun.runner.bracket import bracket
 from pmrun.runner.desk import Desk
 from pmrun.runner.errors import DataError, PmrunError
 from pmrun.runner.facts import Fact, each
@@ -251,6 +252,10 @@ async def _simulate(
         if plan.timings:
             say_timings(timings.measured())
         closing.pop_all().close()
+    bracketed = None
+    if plan.bracket and stop.signal is None:
+        progress.say("running again under each form of the fill model")
+        bracketed = await trio.to_thread.run_sync(partial(bracket, plan, data, ORDER_NAME))
     summary = summarise(
         desk,
         tally,
@@ -270,6 +275,7 @@ async def _simulate(
         remarks=remarks,
         rewards=None if rewards is None else rewards.estimate(),
         timings=timings.summary(),
+        bracket=bracketed,
     )
     _write_json(directory / "summary.json", summary)
     if plan.report is not None:
