@@ -40,8 +40,33 @@ def test_adding_a_check_adds_a_second_one_beside_the_first_and_nothing_else(comp
 
 
 def test_a_filter_is_tuned_dropped_and_added_like_a_check(composed):
-    assert list(composed("~filters.rewarded")["filters"]) == ["accepting"]
-    assert list(composed("+filters@filters.again=rewarded")["filters"]) == ["accepting", "rewarded", "again"]
+    chain = list(composed()["filters"])
+    assert list(composed("~filters.rewarded")["filters"]) == [name for name in chain if name != "rewarded"]
+    assert list(composed("+filters@filters.again=rewarded")["filters"]) == [*chain, "again"]
+    tuned = changes(composed(), composed("filters.expiry.min_days_until_end=1"))
+    assert tuned == {"filters.expiry.min_days_until_end": (7.0, 1)}
+
+
+def test_the_filters_of_the_reward_maker_come_in_the_order_of_its_specification(composed):
+    assert list(composed()["filters"]) == [
+        "accepting", "rewarded", "question_blacklist", "volume", "min_size", "spread", "expiry", "rate",
+        "reward_ratio", "placement_safety",
+    ]  # fmt: skip
+
+
+def test_the_paper_exchange_runs_on_simulated_markets_unless_a_tape_is_chosen(composed):
+    assert composed("exchange=paper")["feed"]["_target_"] == "pmrun.plugins.feeds.sim.sim.Simulated"
+    for tape in ("feed=tape", "tape=btc_15m"):
+        assert composed("exchange=paper", tape)["feed"] == {
+            "_target_": "pmrun.plugins.feeds.tape.Tape", "path": "pkg://pmrun.strategies/tapes/btc_15m",
+        }  # fmt: skip
+
+
+def test_hedging_ranking_and_the_estimate_of_rewards_can_be_dropped_each_by_itself(composed, planned):
+    for part in ("hedging", "ranking", "rewards"):
+        assert all(key.startswith(f"{part}.") for key in changes(composed(), composed(f"~{part}")))
+    assert {"hedging", "ranking"} <= set(planned().components)
+    assert planned("~rewards").rewards is None
 
 
 def test_swapping_the_pricing_rule_leaves_nothing_of_the_old_rule_behind(composed):

@@ -6,15 +6,14 @@ from pmrun.runner.assembly import plan
 from pmrun.runner.compose import compose_config
 from pmrun.runner.errors import ConfigError
 
-TOP = (
-    "known: adjust, desk, exchange, executor, feed, fill, filters, hedging, log, pricing, ranking, refill, report, "
-    "requote, rescan, risk, seed, sizing, store, strategy, thesis, universe"
-)
+WHOLE = compose_config(["strategy=reward_mm", "+adjust@adjust.skew=inventory_skew"])  # all that can be set
+TOP = f"known: {', '.join(sorted(WHOLE))}"
+DESK = f"known: {', '.join(sorted(WHOLE['desk']))}"
 CLIFF = "known: hysteresis, order, price_cliff_threshold"
-CHECKS = "cliff, exposure, hedge_protection, position, protection_size, stale_book, volatility"
+CHECKS = "cliff, exposure, hedge_protection, position, protection_size, stale_book, two_sided, volatility"
 GROUPS = (
-    "adjust, exchange, executor, feed, fill, filters, log, pricing, refill, report, requote, risk, sizing, store, "
-    "strategy, tape"
+    "adjust, exchange, executor, feed, fill, filters, hedging, log, pricing, ranking, refill, report, requote, "
+    "rewards, risk, sizing, store, strategy, tape"
 )
 STRATEGIES = "level_mm, reference_job, reward_mm, reward_mm_small"
 UNREADABLE = "cannot be read as KEY=VALUE; close brackets and quotes, and quote text with blanks or commas"
@@ -30,8 +29,9 @@ MISTAKES = {
     "sedd=3": f"sedd=3: unknown setting; {TOP}",
     "+sedd=3": f"sedd=3: unknown setting; {TOP}",
     "++sedd=3": f"sedd=3: unknown setting; {TOP}",
-    "desk.speed=1": "desk.speed=1: unknown setting; known: clean_start, decide_offset, gated, leave_hedges, "
-    "order_check_interval_seconds, orderbook_update_interval_seconds, remember, retry_after, sell_holdings",
+    "desk.speed=1": f"desk.speed=1: unknown setting; {DESK}",
+    "desk.decide_every=1": f"desk.decide_every=1: unknown setting; {DESK}",  # its name before 0.2
+    "rescan.every=60": "rescan.every=60: unknown setting; known: keep, update_interval_seconds",
     "+universe.markets=3": "universe.markets=3: unknown setting; known: max_markets",
     "+risk.cliff._partial_=true": f"risk.cliff._partial_=true: unknown setting; {CLIFF}",
     "hydra.nope=3": "hydra.nope=3: unknown setting of Hydra; see pmrun --cfg hydra",
@@ -54,7 +54,7 @@ MISTAKES = {
     # What is dropped, or emptied.
     "~risk.nope": f"~risk.nope: nothing there to drop; risk has: {CHECKS}",
     "~pricing": "pricing: missing; choose one with pricing=…: maker_follow, nth_level, reward_band",
-    "~feed": "feed: missing; choose one with feed=…: columns, tape",
+    "~feed": "feed: missing; choose one with feed=…: columns, sim, sim_no_edge, tape",
     "~pricing.max_spread": "~pricing.max_spread: is null already; there is nothing to drop",
     "risk.cliff=null": "risk.cliff=null: use ~risk.cliff to drop it",
     "filters.accepting=null": "filters.accepting=null: use ~filters.accepting to drop it",
@@ -99,7 +99,16 @@ MISTAKES = {
     "executor.funds=-1": "executor.funds=-1: funds must be above 0 and below 100,000,000,000 dollars",
     "sizing=fixed sizing.shares=0": "sizing.shares=0: shares must be above 0, in hundredths of a share",
     "universe.max_markets=-1": "universe.max_markets=-1: max_markets must be 0 (no limit) or more",
-    "desk.orderbook_update_interval_seconds=-1": "desk.orderbook_update_interval_seconds=-1: orderbook_update_interval_seconds must be 0 seconds or more",
+    "desk.orderbook_update_interval_seconds=-1": "desk.orderbook_update_interval_seconds=-1: "
+    "orderbook_update_interval_seconds must be 0 seconds or more",
+    "desk.order_check_interval_seconds=0": "desk.order_check_interval_seconds=0: order_check_interval_seconds must be "
+    "above 0 seconds",
+    "rescan.update_interval_seconds=0.5": "rescan.update_interval_seconds=0.5: update_interval_seconds must be "
+    "0 (never) or at least 1 second",
+    "hedging.stop_loss_pct=10": "hedging.stop_loss_pct=10: stop_loss_pct must be above 0 and below 1, or null",
+    "hedging.max_bid_gap=-0.01": "hedging.max_bid_gap=-0.01: max_bid_gap must be from 0 to below 1 dollar",
+    "hedging.max_retries=0": "hedging.max_retries=0: max_retries must be 1 or more",
+    "feed.length=59": "feed.length=59: length must be from 60 to 86,400 seconds",
     "seed=-1": "seed=-1: must be 0 or more",
     # Wrong units.
     f"{PRICE}=5": f"{PRICE}=5: price_cliff_threshold must be above 0 and below 1 dollar",
@@ -116,7 +125,7 @@ MISTAKES = {
     "it answers no hook",
     "sizing._target_=pmrun.plugins.filters.rewarded.Rewarded ~sizing.order_size_multiplier": "sizing._target_="
     "pmrun.plugins.filters.rewarded.Rewarded: cannot be the sizing: it does not answer size_order",
-    "feed._target_=pmrun.plugins.risk.position.Position ~feed.path": "feed._target_="
+    "feed._target_=pmrun.plugins.risk.position.Position feed=tape ~feed.path": "feed._target_="
     "pmrun.plugins.risk.position.Position: cannot be the feed: it has no open",
     "pricing._target_=os.system": "pricing._target_=os.system: not from an installed pack; packs: "
     "pmrun.plugins, pmrun.runner.log",
@@ -137,13 +146,14 @@ MISTAKES = {
     "pricing=reward_band,maker_follow": f"pricing=reward_band,maker_follow: {SEVERAL}",
     "risk.exposure.max_exposure_per_market_usdc=25,000": "risk.exposure.max_exposure_per_market_usdc=25,000: "
     + SEVERAL,
-    # Files.
-    "feed.path=/no/such/tape": "feed.path=/no/such/tape: no such folder; a tape is a folder with markets.json and "
+    # Files, and what simulated markets have none of.
+    "feed.path=tapes": "feed.path=tapes: unknown setting; known: jumps, length, markets, save_to, seed",
+    "feed=tape feed.path=/no/such/tape": "feed.path=/no/such/tape: no such folder; a tape is a folder with markets.json and "
     "frames",
-    "feed.path=/dev": "feed.path=/dev: not a tape: frames.jsonl.gz or frames.jsonl is missing",
-    "feed.path=": 'feed.path="": path must name a tape folder',
-    "feed.path=3": "feed.path=3: must be text",
-    "feed.path=pkg://no_such_package/tape": "feed.path=pkg://no_such_package/tape: no package no_such_package is "
+    "feed=tape feed.path=/dev": "feed.path=/dev: not a tape: frames.jsonl.gz or frames.jsonl is missing",
+    "feed=tape feed.path=": 'feed.path="": path must name a tape folder',
+    "feed=tape feed.path=3": "feed.path=3: must be text",
+    "feed=tape feed.path=pkg://no_such_package/tape": "feed.path=pkg://no_such_package/tape: no package no_such_package is "
     "installed",
     "feed=columns feed.path=/no/such.npz": "feed.path=/no/such.npz: no such file; an .npz with columns "
     "ts, token, kind, side, px, qty",

@@ -12,7 +12,7 @@ from pmrun.runner.errors import ConfigError
 from pmrun.runner.run import run_plan
 
 CANARY = "canary-7f3a"
-BASE = ["strategy=reward_mm", "store=none", "report=none", "log.console=OFF"]
+BASE = ["strategy=reward_mm", "feed=tape", "store=none", "report=none", "log.console=OFF"]
 
 
 @pytest.fixture
