@@ -148,13 +148,13 @@ MISTAKES = {
     + SEVERAL,
     # Files, and what simulated markets have none of.
     "feed.path=tapes": "feed.path=tapes: unknown setting; known: jumps, length, markets, save_to, seed",
-    "feed=tape feed.path=/no/such/tape": "feed.path=/no/such/tape: no such folder; a tape is a folder with markets.json and "
-    "frames",
+    "feed=tape feed.path=/no/such/tape": "feed.path=/no/such/tape: no such folder; a tape is a folder with "
+    "markets.json and frames",
     "feed=tape feed.path=/dev": "feed.path=/dev: not a tape: frames.jsonl.gz or frames.jsonl is missing",
     "feed=tape feed.path=": 'feed.path="": path must name a tape folder',
     "feed=tape feed.path=3": "feed.path=3: must be text",
-    "feed=tape feed.path=pkg://no_such_package/tape": "feed.path=pkg://no_such_package/tape: no package no_such_package is "
-    "installed",
+    "feed=tape feed.path=pkg://no_such_package/tape": "feed.path=pkg://no_such_package/tape: no package "
+    "no_such_package is installed",
     "feed=columns feed.path=/no/such.npz": "feed.path=/no/such.npz: no such file; an .npz with columns "
     "ts, token, kind, side, px, qty",
 }
