@@ -12,7 +12,7 @@ from pmrun.runner.facts import Fact, Filled, Listed, OrderNews, StatusChanged, T
 from pmrun.runner.intents import Cancel, Drop, Halt, Intent, Number, Observed, Place, Refuse, Select
 from pmrun.runner.orders import News
 from pmrun.runner.timings import Measured
-from pmrun.runner.units import format_price, format_size
+from pmrun.runner.units import Size, format_price, format_size
 
 if TYPE_CHECKING:
     from loguru import Record
@@ -161,6 +161,14 @@ class LogObserver:
                 )
             case Cancel() if self._orders:
                 self._say["orders"].debug("cancel {order} ({why})", order=intent.order, why=intent.reason.code)
+            case Refuse() if intent.reasons[0].code == "hedge_alarm":
+                self._say["risk"].error(
+                    "{market} {outcome}: {size} shares cannot be sold, the exchange rejected {failed} orders in a row",
+                    market=self._slugs.get(intent.market, intent.market),
+                    outcome=str(intent.outcome),
+                    size=format_size(intent.size or Size(0)),
+                    failed=intent.reasons[0].numbers.get("failed", "several"),
+                )
             case Refuse() if self._orders:
                 self._say["risk"].debug(
                     "{market} {outcome}: refused ({why})",

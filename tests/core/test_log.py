@@ -1,55 +1,42 @@
-"""The log says what a trader wants to read, and says it once."""
-
-from collections.abc import Iterator
+"""What a trader reads while it runs (R16)."""
 
 import pytest
-from loguru import logger
+from scenes import NO, NOON, SELL, YES, market, shares
 
-from pmrun.runner.facts import FeedLost
-from pmrun.runner.intents import Drop, Reason, Select
-from pmrun.runner.log import Log, LogObserver, say_timings
+from pmrun.runner.facts import Listed
+from pmrun.runner.intents import Reason, Refuse
+from pmrun.runner.log import LogObserver
 from pmrun.runner.market import MarketNo
-from pmrun.runner.timings import Measured
-from pmrun.runner.units import Micros
-
-NOON = Micros(1_700_000_000_000_000)
-TOO_SOON = Reason("too_soon", "filters.expiry", {"value": 0.5, "limit": 2, "margin": -1.5})
-SELECTED = Reason("selected", "universe")
+from pmrun.runner.orders import Purpose
 
 
 @pytest.fixture
-def said() -> Iterator[list[str]]:
+def said():
+    """Collect what is logged at WARNING and above."""
+    from loguru import logger
+
     lines: list[str] = []
-    number = logger.add(lambda message: lines.append(str(message).strip()), level="INFO", format="{message}")
+    handle = logger.add(lambda line: lines.append(str(line).strip()), level="WARNING", format="{level} {message}")
     yield lines
-    logger.remove(number)
+    logger.remove(handle)
 
 
-def scan(observer: LogObserver, *intents: Drop | Select) -> None:
-    observer.record(FeedLost(NOON), intents)
+class Quiet:
+    """A log that wants nothing below a warning."""
+
+    def wants(self, level: str) -> bool:
+        return False
 
 
-def drop(market: int, reason: Reason = TOO_SOON) -> Drop:
-    return Drop(NOON, MarketNo(market), reason)
+def refusal(outcome, code, **numbers):
+    reasons = (Reason(code, "hedging", numbers),)
+    return Refuse(NOON, MarketNo(0), outcome, SELL, None, shares("20"), Purpose.HEDGE, reasons)
 
 
-def test_a_market_that_is_dropped_is_told_with_what_was_judged(said):
-    scan(LogObserver(Log()), drop(7))
-    assert said == ["7 dropped by filters.expiry: too_soon (value 0.5, limit 2)"]
-
-
-def test_a_rescan_tells_only_what_changed(said):
-    observer = LogObserver(Log())
-    scan(observer, drop(7), drop(8))
-    scan(observer, drop(7), Select(NOON, MarketNo(8), SELECTED))
-    assert said[2:] == ["8 selected"]
-
-
-def test_many_verdicts_of_one_scan_are_one_line(said):
-    scan(LogObserver(Log()), *map(drop, range(5)), Select(NOON, MarketNo(5), SELECTED))
-    assert said == ["scan: 5 dropped by filters.expiry, 1 selected"]
-
-
-def test_timings_are_told_in_milliseconds(said):
-    say_timings([Measured("desk decisions", 1_234, 2_500.0, 0.01, 0.5, 12.0)])
-    assert said == ["[performance] desk decisions: 1,234 in 2.50 s, p50 0.010 ms, p99 0.500 ms, most 12.0 ms"]
+def test_an_exit_that_keeps_being_rejected_is_an_error_whatever_else_is_logged(said):
+    log = LogObserver(Quiet())
+    log.record(Listed(NOON, MarketNo(0), market()), ())
+    log.record(Listed(NOON, MarketNo(0), market()), [refusal(NO, "hedge_retry", failed=1)])
+    assert said == []
+    log.record(Listed(NOON, MarketNo(0), market()), [refusal(YES, "hedge_alarm", failed=11)])
+    assert said == ["ERROR rain YES: 20 shares cannot be sold, the exchange rejected 11 orders in a row"]

@@ -10,16 +10,20 @@ PURE = [
     "desk",
     "errors",
     "facts",
+    "funnel",
     "grid",
     "hooks",
     "intents",
     "inventory",
     "market",
+    "markouts",
     "orders",
     "ports",
     "reconcile",
     "simulate",
+    "timings",
     "units",
+    "universe",
 ]
 IMPURE = {
     "trio",
@@ -37,7 +41,15 @@ IMPURE = {
     "starlette",
     "pmrun.plugins",
 }
-COMPONENTS = ["pricing.reward_band", "sizing.reward_min", "risk.cliff", "risk.volatility", "requote.on_deviation"]
+COMPONENTS = [
+    "pricing.reward_band",
+    "sizing.reward_min",
+    "hedging.hedge_sell",
+    "ranking.reward_score",
+    "risk.cliff",
+    "risk.volatility",
+    "requote.on_deviation",
+]
 
 
 def loaded_by(module: str) -> set[str]:
