@@ -35,6 +35,7 @@ class Oracle:
     whole: bool = False
     on_cross: bool = False
     depletion: bool = False
+    touch: bool = False
     sizes: tuple[dict[int, int], dict[int, int]] = field(default_factory=lambda: ({}, {}))
     when: dict[tuple[int, int], int] = field(default_factory=dict)
     snapped: int = NEVER
@@ -67,6 +68,11 @@ class Oracle:
 
     def print(self, taker: int, price: int, size: int, real: bool = True) -> None:
         """Somebody took `size` at a price: it hits the other side, best price first, and is used up once."""
+        if self.touch:
+            for order in self.queue(1 - taker):
+                if order.price == price or order.better_than(price):
+                    self.fill(order, order.left)
+            return
         used = 0
         for order in self.queue(1 - taker):
             if order.better_than(price):

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from oracle import Oracle
 
 from pmrun.plugins.executors import kernel
-from pmrun.plugins.executors.fill import Cancels, Depletion, Queue
+from pmrun.plugins.executors.fill import Cancels, Depletion, FillModel, Queue, Touch
 from pmrun.plugins.feeds.rows import RowBuilder
 from pmrun.runner.market import Outcome
 from pmrun.runner.units import Micros, Price, Side, Size, complement
@@ -82,7 +82,7 @@ def add_row(rows: RowBuilder, at: int, step: tuple) -> None:
 class Compiled:
     """The kernel with one market, fed row by row."""
 
-    def __init__(self, queue: Queue, has_prints: bool = True) -> None:
+    def __init__(self, queue: FillModel, has_prints: bool = True) -> None:
         self.books = kernel.new_books(np.array([100], np.int64))
         self.queues = kernel.new_queues(1)
         self.out = kernel.new_fills()
@@ -133,14 +133,20 @@ QUEUES = st.builds(
 )
 
 
-@given(queue=QUEUES, steps=STEPS)
+def oracle_of(model: FillModel) -> Oracle:
+    if isinstance(model, Queue):
+        return Oracle(model.cancels, model.whole, model.on_cross, model.depletion is Depletion.ALWAYS)
+    return Oracle(on_cross=True, touch=True)
+
+
+@given(queue=QUEUES | st.builds(Touch), steps=STEPS)
 def test_the_kernel_does_what_the_rules_of_the_queue_say(queue, steps):
     ours = Compiled(queue)
-    oracle = Oracle(queue.cancels, queue.whole, queue.on_cross, queue.depletion is Depletion.ALWAYS)
+    oracle = oracle_of(queue)
     joined = 0
     for step in steps:
         match step:
-            case ("join", side, price, _) if queue.on_cross and oracle.reached(side, price):
+            case ("join", side, price, _) if oracle.on_cross and oracle.reached(side, price):
                 pass  # the exchange refuses a post-only order that crosses
             case ("join", side, price, size):
                 assert kernel.join(ours.books, ours.queues, joined, 0, side, price, size)
@@ -203,21 +209,31 @@ TOLD_LATE = [("level", 1, 0, 4600, 55, Outcome.YES), ("join", 0, 4600, 13), ("le
 LATE_PRINT = ("print", 1, 4600, 36, Outcome.YES)
 
 
-@example(steps=[*TOLD_LATE, LATE_PRINT], cancels=Cancels.SHARED)
-@given(steps=STEPS, cancels=st.sampled_from(list(Cancels)))
-def test_a_more_pessimistic_queue_never_fills_more(steps, cancels):
-    filled = {}
-    for each in (Cancels.BEHIND, cancels):
-        ours, joined = Compiled(Queue(each)), 0
-        for step in steps:
-            if step[0] == "join":
-                if joined == 0:
-                    kernel.join(ours.books, ours.queues, 0, 0, *step[1:])
-                    joined = 1
-            elif step[0] != "leave":
-                ours.row(step)
-        filled[each] = sum(size for _, _, size in ours.fills)
-    assert filled[Cancels.BEHIND] <= filled[cancels]
+@example(steps=[*TOLD_LATE, LATE_PRINT], has_prints=True)
+@given(steps=STEPS, has_prints=st.booleans())
+def test_at_every_moment_pessimistic_has_filled_no_more_than_realistic_and_that_no_more_than_optimistic(
+    steps, has_prints
+):
+    forms = Queue().bracket()
+    assert list(forms) == ["pessimistic", "realistic", "optimistic"]
+    runs = [Compiled(form, has_prints) for form in forms.values()]
+    oracles = [Oracle(form.cancels, depletion=form.counts_depletion(has_prints)) for form in forms.values()]
+    joined = False
+    for step in steps:
+        if step[0] == "join" and not joined:
+            joined = True
+            for run, oracle in zip(runs, oracles, strict=True):
+                kernel.join(run.books, run.queues, 0, 0, *step[1:])
+                oracle.join(0, *step[1:])
+        elif step[0] not in ("join", "leave"):
+            for run, oracle in zip(runs, oracles, strict=True):
+                run.row(step)
+                run_oracle(oracle, step)
+        for sums in (
+            [sum(size for _, _, size in run.fills) for run in runs],
+            [sum(size for _, _, size in oracle.fills) for oracle in oracles],
+        ):
+            assert sums == sorted(sums)
 
 
 @given(data=st.data())
