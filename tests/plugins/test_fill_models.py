@@ -208,6 +208,48 @@ def test_hits_come_at_the_rate_of_the_settings(price, away):
     assert abs(len(session.to(seconds).fills()) - expected) < 4 * expected**0.5
 
 
+def test_hits_follow_a_touch_that_moves():
+    tape, seconds = Tape(), 2_000
+    for second in range(seconds):
+        bid = 4_500 if second % 2 else 4_300
+        tape.book(second, ((bid, 100),), ((bid + 200, 100),))
+    session = open_paper(tape, Intensity(fill_intensity=2.0, spread_k=0.7, full_fill_probability=0, max_fraction=0.01))
+    session.place(Side.BUY, 4_300, 1_000_000)
+    expected = seconds * (2.718281828 ** (-0.7 * 1.0) + 2.718281828 ** (-0.7 * 3.0))
+    assert abs(len(session.to(seconds).fills()) - expected) < 4 * expected**0.5
+
+
+def test_two_orders_at_one_price_are_hit_at_times_of_their_own():
+    session = open_paper(Tape().book(0).book(100), Intensity(fill_intensity=1, full_fill_probability=1))
+    for _ in range(2):
+        session.place(Side.BUY, 4_500, 20)
+    assert len({at for _, _, _, at in session.to(99).fills()}) == 2
+
+
+def test_time_that_goes_by_at_one_rate_is_added_up_at_once():
+    chance = Intensity().chance()
+    hits = chance.start(1, NOON)
+    chance.follow(hits, 1e-9, NOON)
+    due = hits.at
+    chance.follow(hits, 1e-9, NOON + 1)
+    assert (hits.since, hits.spent, hits.at) == (NOON, 0.0, due)
+
+
+def test_nothing_is_applied_past_a_hit_that_is_answered_first():
+    tape = Tape()
+    for second in range(100):
+        tape.book(second)
+    session = open_paper(tape, Intensity(fill_intensity=1, full_fill_probability=1), answer_latency=Micros(SECOND))
+    session.place(Side.BUY, 4_500, 20)
+    session.to(0)
+    session.exchange.advance(Micros(NOON + 99 * SECOND))
+    due, row = session.exchange.next_due(), session.exchange.next_row()
+    assert due == NOON + SECOND  # the answer that it rests
+    session.facts += session.exchange.due(due)
+    told = session.exchange.next_due()
+    assert told < row <= told + SECOND
+
+
 def test_no_hit_takes_more_than_its_fraction_of_what_is_displayed():
     session = open_paper(Tape().book(0).book(500), Intensity(fill_intensity=1, full_fill_probability=0.5))
     session.place(Side.BUY, 4_500, 10_000)
