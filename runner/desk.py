@@ -714,7 +714,8 @@ class Desk:
         for want in missing:
             if self._fits(state, want, committed, fit):
                 fit.append(want)
-                committed += want.notional if want.side is BUY else 0
+                if want.side is BUY:
+                    committed += want.price * want.size
         if state.unsafe and self._one_side_alone(state):
             fit = self._without_quotes(state, kept, fit)
         for want in fit:  # only now: a component that raised has kept all of them back
@@ -825,7 +826,10 @@ class Desk:
         unanswered = order.state is PENDING_SUBMIT  # it cannot be cancelled yet; its answer decides again
         if unanswered and not same:
             self._for_answer.add(state.no)
-        when = None if same or unanswered else self._replace_at(state, order, want)
+        if same or unanswered:
+            kept.append((order, want))
+            return
+        when = self._replace_at(state, order, want)
         if when is None or when > self._now:
             if when is not None:
                 self._waits[state.no] = min(when, self._waits.get(state.no, when))

@@ -150,7 +150,7 @@ class PaperExchange:
         self._by_slot: dict[int, _Resting] = {}
         self._free = list(range(len(self._queues.order) - 1, -1, -1))
         # Latencies are constant, so each of these is in order of time by itself.
-        self._arrivals: deque[tuple[Micros, Intent]] = deque()
+        self._arrivals: deque[tuple[Micros, list[Intent]]] = deque()
         self._answers: deque[Fact] = deque()
         self._settlements: deque[Fact] = deque()
         self._retries: deque[Fact] = deque()
@@ -282,19 +282,27 @@ class PaperExchange:
             facts.append(note)
         arrivals = self._arrivals
         while arrivals and arrivals[0][0] <= at:
-            when, intent = arrivals.popleft()
-            if type(intent) is Place:
-                self._arrive(intent, when)
-            elif type(intent) is Cancel:
-                self._withdraw(intent.order, when, "")
-            elif type(intent) is CancelAll:
-                for order in list(self._resting.values()):
-                    if intent.side in (None, order.place.side):
-                        self._withdraw(order.place.order, when, "")
+            when, intents = arrivals.popleft()
+            self._carry_out(intents, when)
         for queue in (self._answers, self._retries, self._settlements):
+            if queue and queue[-1].at <= at:
+                facts.extend(queue)
+                queue.clear()
             while queue and queue[0].at <= at:
                 facts.append(queue.popleft())
         return facts
+
+    def _carry_out(self, intents: list[Intent], at: Micros) -> None:
+        """Take the requests that arrive at a moment."""
+        for intent in intents:
+            if type(intent) is Place:
+                self._arrive(intent, at)
+            elif type(intent) is Cancel:
+                self._withdraw(intent.order, at, "")
+            elif type(intent) is CancelAll:
+                for order in list(self._resting.values()):
+                    if intent.side in (None, order.place.side):
+                        self._withdraw(order.place.order, at, "")
 
     def books(self, at: Micros) -> list[BookChanged]:
         """Return the books that changed in what the desk looks at."""
@@ -304,10 +312,9 @@ class PaperExchange:
 
     def submit(self, intents: Sequence[Intent], at: Micros) -> None:
         """Send intents on their way."""
-        arrival = Micros(at + self._settings.submit_latency)
-        for intent in intents:
-            if type(intent) in SENT:
-                self._arrivals.append((arrival, intent))
+        sent = [intent for intent in intents if type(intent) in SENT]
+        if sent:
+            self._arrivals.append((Micros(at + self._settings.submit_latency), sent))
 
     def remarks(self) -> list[str]:
         """Say how the fills were made."""
