@@ -40,10 +40,13 @@ from pmrun.runner.universe import MarketProspect, Rescan, Scanned, Universe
 
 _NO_TIME: Final = Micros(-(2**62))
 BUY: Final = Side.BUY  # looking a member up in its class costs more than the comparison
+SELL: Final = Side.SELL
 YES: Final = Outcome.YES
 NO: Final = Outcome.NO
 QUOTE: Final = Purpose.QUOTE
+TRADING: Final = MarketStatus.TRADING
 PENDING_SUBMIT: Final = State.PENDING_SUBMIT
+REJECTED: Final = State.REJECTED
 
 
 class Pace(msgspec.Struct, frozen=True, kw_only=True):
@@ -54,10 +57,11 @@ class Pace(msgspec.Struct, frozen=True, kw_only=True):
 
     def next(self, origin: Micros, at: Micros) -> Micros:
         """Return the first decision time at or after a moment."""
-        if not self.every:
+        every = self.every
+        if not every:
             return at
         first = origin + self.offset
-        return Micros(max(first, first - (first - at) // self.every * self.every))
+        return Micros(first - (first - at) // every * every) if at > first else Micros(first)
 
 
 class DeskSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -123,15 +127,14 @@ class MarketState:
 
     def blocked(self) -> str | None:
         """Return the code of what keeps the market from being quoted at all."""
-        if self.halted or self.status is not MarketStatus.TRADING:
+        if self.halted or self.status is not TRADING:
             return "halted" if self.halted else str(self.status)
-        if self.book is None:
+        book = self.book
+        if book is None:
             return "no_book"
-        if not self.book.bids or not self.book.asks:
+        if not book.bids or not book.asks:
             return "one_sided_book"
-        if not self.book.two_sided:
-            return "crossed_book"
-        return None
+        return None if book.bids[0][0] < book.asks[0][0] else "crossed_book"
 
 
 class Desk:
@@ -211,12 +214,15 @@ class Desk:
     @property
     def wake(self) -> Micros | None:
         """When the desk wants a TimerDue if nothing else happens before."""
+        rescan = None if self._stopped is not None else self.universe.rescan_at
+        if not (self._dirty or self._waits or self._wakes):
+            return rescan
         wakes = [*self._waits.values(), *self._wakes.values()]
         if self._dirty:
             wakes.append(self.decision_after(self._now))
-        if self.universe.rescan_at is not None and self._stopped is None:
-            wakes.append(self.universe.rescan_at)
-        return min(wakes, default=None)
+        if rescan is not None:
+            wakes.append(rescan)
+        return min(wakes)
 
     def decision_after(self, at: Micros) -> Micros:
         """Return the first decision time at or after a moment: what the feed conflates to."""
@@ -371,14 +377,15 @@ class Desk:
                 "impossible_news", {"order": fact.order, "state": str(after.state), "news": str(after.news)}
             )
         assert type(after) is Order
-        if after.state is State.REJECTED and order.state is not State.REJECTED:
+        changed = order.state is not after.state
+        if changed and after.state is REJECTED:
             rejected = self.markets[order.market].rejected
             slot = (order.book_side, order.purpose)
             rejected[slot] = (self._now, rejected.get(slot, (self._now, 0))[1] + 1)
         self._update(order, after)
         if self._hears_news:
             self._tell(fact, order.market, after)
-        if order.state is not after.state:
+        if changed:
             self._moved_on(order, after)
         return None
 
@@ -388,7 +395,7 @@ class Desk:
         Where an order waited for this one to leave, the decision is taken already and is carried out now.
         """
         no = after.market
-        if after.in_play:
+        if after.state not in ENDED:
             if self.markets[no].rejected:
                 self.markets[no].rejected.pop((after.book_side, after.purpose), None)
             if no in self._for_answer or self.settings.book_holds_us:
@@ -632,7 +639,7 @@ class Desk:
     def _wanted(self, state: MarketState, refuse: Callable[..., None]) -> list[Wanted]:
         assert state.book is not None
         wanted: list[Wanted] = []
-        for quote in self.hooks.price(state.terms, state.book, state.inventory, self._now):
+        for quote in self.hooks.price(state.terms, state.book, state.inventory, self._now) or ():
             if type(quote) is NoQuote:
                 reasons = (Reason(quote.code, "pricing", quote.numbers),)
                 refuse(state, quote.outcome, quote.side, None, None, reasons)
@@ -650,8 +657,7 @@ class Desk:
         size = self.hooks.size_order(state.terms, quote)
         book = state.book if outcome is YES else state.book.mirror()
         grid = state.grid
-        bids, asks = book.bids, book.asks
-        price = grid.behind_touch(side, grid.place(side, wished), bids[0][0], asks[0][0])
+        price = grid.rest(side, wished, book.bids[0][0], book.asks[0][0])
         if price not in grid:
             refuse(state, outcome, side, price, size, (Reason("no_valid_price", "grid", {"tick": grid.tick}),))
             return None
@@ -667,14 +673,15 @@ class Desk:
         self, state: MarketState, outcome: Outcome, side: Side, price: Price, size: Size
     ) -> tuple[Outcome, Side, Price]:
         """Choose the token: a sell rests only from holdings, otherwise it is a bid on the complement (R4a)."""
+        sells = self.settings.sell_holdings
+        other = NO if outcome is YES else YES
         if side is BUY:
-            other = NO if outcome is YES else YES
-            if not self.settings.sell_holdings or self._offerable(state, other) < size:
-                return outcome, BUY, price
-            return other, Side.SELL, complement(price)
-        if self.settings.sell_holdings and self._offerable(state, outcome) >= size:
-            return outcome, side, price
-        return NO if outcome is YES else YES, BUY, complement(price)
+            if sells and self._offerable(state, other) >= size:
+                return other, SELL, complement(price)
+            return outcome, BUY, price
+        if sells and self._offerable(state, outcome) >= size:
+            return outcome, SELL, price
+        return other, BUY, complement(price)
 
     def _offerable(self, state: MarketState, outcome: Outcome) -> int:
         """Shares that are free or promised to quotes only, which a new quote would replace."""
@@ -700,15 +707,15 @@ class Desk:
                 committed += order.exposed  # it cannot leave before it is answered
         if self.hooks.hedges and missing:
             self._make_way(missing, kept)
-        for order, _ in kept:
-            committed += order.exposed
         if kept and self.hooks.checks:
+            committed += sum([order.exposed for order, _ in kept])
             committed = self._judge_kept(state, kept, missing, committed)
         fit: list[Wanted] = []
         for want in missing:
             if self._fits(state, want, committed, fit):
                 fit.append(want)
-                committed += want.notional if want.side is BUY else 0
+                if want.side is BUY:
+                    committed += want.price * want.size
         if state.unsafe and self._one_side_alone(state):
             fit = self._without_quotes(state, kept, fit)
         for want in fit:  # only now: a component that raised has kept all of them back
@@ -819,7 +826,10 @@ class Desk:
         unanswered = order.state is PENDING_SUBMIT  # it cannot be cancelled yet; its answer decides again
         if unanswered and not same:
             self._for_answer.add(state.no)
-        when = None if same or unanswered else self._replace_at(state, order, want)
+        if same or unanswered:
+            kept.append((order, want))
+            return
+        when = self._replace_at(state, order, want)
         if when is None or when > self._now:
             if when is not None:
                 self._waits[state.no] = min(when, self._waits.get(state.no, when))
@@ -867,24 +877,27 @@ class Desk:
 
         False waits for the cancels in flight; a limit that they cannot cure is a refusal.
         """
-        short = self._short(want, beside) if want.side is BUY else 0
+        buys = want.side is BUY
+        short = self._short(want, beside) if buys else 0
         reason = self._meets_own_order(state, want, beside)
-        leaving = [order for order in state.orders.values() if order.cancel_sent]
         if reason is None and short > 0:
             reason = Reason("funds", "desk", {"short": short})
             self._for_funds.add(state.no)
-            if short <= sum(order.locked for order in leaving):
+            if short <= sum(order.locked for order in state.orders.values() if order.cancel_sent):
                 return False
-        elif reason is None and want.side is not BUY and self._promised(state, want, beside):
+        elif reason is None and not buys and self._promised(state, want, beside):
             return False  # the shares are promised to an order that is leaving
         if reason is not None:
             if reason.by != "leaving":
                 self._deny(state, want, (reason,))
             return False
         sums = self.hooks.sums
-        if not leaving or not sums or want.side is not BUY:
+        if not sums or not buys:
             return True
-        together = committed + sum(order.exposed for order in leaving)
+        leaving = sum(order.exposed for order in state.orders.values() if order.cancel_sent)
+        if not leaving:
+            return True  # the sum is judged already
+        together = committed + leaving
         return not self._objections(state, want, together, resting=False, checks=sums)
 
     def _short(self, want: Wanted, beside: list[Wanted]) -> int:
@@ -906,6 +919,8 @@ class Desk:
         buys = (want.side is BUY) == (want.outcome is YES)
         price = want.price if want.outcome is YES else ONE - want.price
         for order in state.orders.values():
+            if order.side is want.side and order.outcome is want.outcome:
+                continue  # on the same side of the book
             if _matches(buys, price, order):
                 # A quote makes way for an exit as soon as it is answered.
                 gives_way = order.cancel_sent or (want.purpose is not QUOTE and order.purpose is QUOTE)
@@ -920,37 +935,27 @@ class Desk:
     def _place(self, state: MarketState, want: Wanted) -> None:
         self._last_order += 1
         no = OrderNo(self._last_order)
+        now, market = self._now, state.no
+        outcome, side, price, size, purpose = want.outcome, want.side, want.price, want.size, want.purpose
+        post_only = not want.may_take
         order = Order(
             no=no,
             client_order_id=f"{self._name}-{no}",
-            market=state.no,
-            outcome=want.outcome,
-            side=want.side,
-            price=want.price,
-            size=want.size,
-            purpose=want.purpose,
-            post_only=not want.may_take,
-            placed_at=self._now,
+            market=market,
+            outcome=outcome,
+            side=side,
+            price=price,
+            size=size,
+            purpose=purpose,
+            post_only=post_only,
+            placed_at=now,
             basis=want.basis,
         )
         self.orders[no] = state.orders[no] = order
         self.account.reserve(None, order)
         if state.refused:
-            state.refused.pop(_slot(want.outcome, want.side), None)
-        self._out.append(
-            Place(
-                self._now,
-                no,
-                state.no,
-                want.outcome,
-                want.side,
-                want.price,
-                want.size,
-                want.purpose,
-                not want.may_take,
-                Reason(want.basis),
-            )
-        )
+            state.refused.pop(_slot(outcome, side), None)
+        self._out.append(Place(now, no, market, outcome, side, price, size, purpose, post_only, Reason(want.basis)))
 
     def _cancel(self, order: Order, reason: Reason) -> bool:
         """Ask for a cancel, once; False for an order that cannot be cancelled before it is answered."""

@@ -98,7 +98,7 @@ class OrderFound(_Fact, tag="found", frozen=True):
     exchange_order_id: str
 
 
-class OrderNews(_Fact, tag="order", frozen=True):
+class OrderNews(_Fact, tag="order", frozen=True, omit_defaults=True):
     """Something other than a fill was said of an order."""
 
     order: OrderNo

@@ -48,7 +48,7 @@ class NoQuote(NamedTuple):
 Answer = Sequence[Quote | NoQuote]
 
 
-class Wanted(NamedTuple):
+class Wanted(msgspec.Struct, frozen=True, gc=False):
     """An order that ought to rest: on the grid and sized; checks may still object."""
 
     outcome: Outcome
@@ -267,11 +267,15 @@ def _pick_any(function: Call, places: tuple[int, ...]) -> Call:
 
 def _pick_1(function: Call, places: tuple[int, ...]) -> Call:
     (a,) = places
+    if a == 0:
+        return lambda first, *_: function(first)
     return lambda *given: function(given[a])
 
 
 def _pick_2(function: Call, places: tuple[int, ...]) -> Call:
     a, b = places
+    if (a, b) == (0, 1):
+        return lambda first, second, *_: function(first, second)
     return lambda *given: function(given[a], given[b])
 
 
@@ -281,6 +285,11 @@ def _pick_3(function: Call, places: tuple[int, ...]) -> Call:
 
 
 _PICKERS = {1: _pick_1, 2: _pick_2, 3: _pick_3}
+
+
+def _at_once(order: Order, wanted: Wanted, market: Market, at: Micros) -> Micros | None:
+    """Replace an order without a component that has an opinion of it."""
+    return at
 
 
 class Check(NamedTuple):
@@ -320,9 +329,12 @@ class Hooks:
             self._register(name, components[name])
         for component in components.values():
             self.depth = self.depth.also(getattr(component, "depth", WHOLE_BOOK))
-        self._price = self._first("price")
-        self._size = self._first("size_order")
-        self._replace = self._first("replace_at") if self._answers("replace_at") else None
+        # Asked for every quote and every order: without a method of our own in between.
+        self.price: Callable[[Market, Book, Inventory, Micros], Answer | None] = self._first("price")
+        self.size_order: Callable[[Market, Quote], Size | None] = self._first("size_order")
+        self.replace_at: Callable[[Order, Wanted, Market, Micros], Micros | None] = (
+            self._first("replace_at") if self._answers("replace_at") else _at_once
+        )
         self._observers = [caller for _, _, caller in self._each("observe", components)]
         self._wakes = [caller for _, _, caller in self._each("next_wake", components)]
         self.checks = tuple(
@@ -397,18 +409,6 @@ class Hooks:
                     return None
                 kinds.update(wanted)
         return frozenset(kinds)
-
-    def price(self, market: Market, book: Book, inventory: Inventory, at: Micros) -> Answer:
-        """Ask the pricing rule and its adjustments."""
-        return cast("Answer | None", self._price(market, book, inventory, at)) or ()
-
-    def size_order(self, market: Market, quote: Quote) -> Size | None:
-        """Ask the sizing."""
-        return cast("Size | None", self._size(market, quote))
-
-    def replace_at(self, order: Order, wanted: Wanted, market: Market, at: Micros) -> Micros | None:
-        """Ask when an order may be replaced; without an opinion, at once."""
-        return at if self._replace is None else cast("Micros | None", self._replace(order, wanted, market, at))
 
     def observed(self, kind: type[Any]) -> bool:
         """Whether anybody wants to know of such facts."""

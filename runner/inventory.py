@@ -195,13 +195,12 @@ class Account:
 
     def reserve(self, before: Order | None, after: Order) -> None:
         """Move what an order in play keeps from other uses: cash and exposure of a bid, shares of an ask."""
-        if before is not None and before.filled == after.filled and before.in_play == after.in_play:
-            return
         inventory = self._markets.get(after.market) or self.inventory(after.market)
         if after.side is BUY:
-            locked, exposed = int(after.locked), int(after.exposed)
+            locked, exposed = after.kept
             if before is not None:
-                locked, exposed = locked - before.locked, exposed - before.exposed
+                locked_before, exposed_before = before.kept
+                locked, exposed = Cash(locked - locked_before), Notional(exposed - exposed_before)
             self.funds.locked += locked
             inventory.bids += exposed
             self._expose(exposed)

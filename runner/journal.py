@@ -87,7 +87,7 @@ def _recorded(fact: Fact) -> Any:
             return BookAt(fact.at, fact.market, fact.upto, bids[0][0] if bids else None, asks[0][0] if asks else None)
         return BookIs(fact.at, fact.market, book.bids, book.asks)
     if type(fact) is Together:
-        return Moment(fact.at, tuple([_recorded(one) for one in fact.facts]))
+        return Moment(fact.at, tuple([_recorded(one) if type(one) is BookChanged else one for one in fact.facts]))
     return fact
 
 
@@ -120,7 +120,7 @@ class JournalWriter:
         """Write a step."""
         self.facts += len(each(fact))
         self.intents += len(intents)
-        self._write(_encode([_recorded(fact), *intents]))
+        self._write(encode_step(fact, intents))
 
     def _write(self, line: bytes) -> None:
         self._crc = crc = zlib.crc32(line, self._crc)

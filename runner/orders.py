@@ -6,7 +6,7 @@ import msgspec
 from msgspec.structs import replace
 
 from pmrun.runner.market import MarketNo, Outcome
-from pmrun.runner.units import Cash, Micros, Notional, Price, Side, Size, Word, cash_paid, complement
+from pmrun.runner.units import NOTIONAL_PER_CASH, Cash, Micros, Notional, Price, Side, Size, Word, complement
 
 OrderNo = NewType("OrderNo", int)  # the desk's own counter: the idempotency key is made of it
 TradeId = NewType("TradeId", str)
@@ -63,6 +63,7 @@ class Settlement(Word):
 
 BUY: Final = Side.BUY  # looking a member up in its class costs more than the comparison
 YES: Final = Outcome.YES
+UNKNOWN: Final = News.UNKNOWN
 _S, _N = State, News
 UNANSWERED: Final = frozenset({State.PENDING_SUBMIT, State.SUBMITTED})
 ENDED: Final = frozenset({State.FILLED, State.CANCELED, State.REJECTED, State.EXPIRED})
@@ -169,6 +170,9 @@ class Impossible(msgspec.Struct, frozen=True, tag="impossible"):
     news: News
 
 
+_NOTHING: Final = (Cash(0), Notional(0))
+
+
 class Order(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """An order we asked for, with all that is known of it (O2)."""
 
@@ -207,16 +211,21 @@ class Order(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     @property
     def locked(self) -> Cash:
         """The cash a bid in play keeps from other uses (O8)."""
-        if self.side is BUY and self.state not in ENDED:
-            return Cash(max(0, cash_paid(self.price, self.size) - self.paid))
-        return Cash(0)
+        return self.kept[0]
 
     @property
     def exposed(self) -> Notional:
         """The notional of a bid in play; an ask exposes nothing (R8)."""
-        if self.side is BUY and self.state not in ENDED:
-            return Notional(self.price * (self.size - self.filled))
-        return Notional(0)
+        return self.kept[1]
+
+    @property
+    def kept(self) -> tuple[Cash, Notional]:
+        """What is locked and what is exposed: two products, without a call for each since every order asks for them."""
+        if self.side is not BUY or self.state in ENDED:
+            return _NOTHING
+        price, size, paid = self.price, self.size, self.paid
+        locked = -(-price * size // NOTIONAL_PER_CASH)  # cash_paid
+        return (locked - paid if locked > paid else 0), price * (size - self.filled)  # type: ignore[return-value]
 
     @property
     def reserved(self) -> Size:
@@ -245,12 +254,12 @@ class Order(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         state = LIFECYCLE[self.state, news]
         if state is None:
             return Impossible(self.no, self.state, news)
-        unanswered = news is News.UNKNOWN and state in UNANSWERED
+        unanswered = news is UNKNOWN and state in UNANSWERED
         return replace(
             self,
             state=state,
             outcome_unknown=unanswered,
-            submitted_at=at if self.submitted_at is None and news is not News.UNKNOWN else self.submitted_at,
+            submitted_at=at if self.submitted_at is None and news is not UNKNOWN else self.submitted_at,
             last_event_at=at,
             exchange_order_id=exchange_order_id or self.exchange_order_id,
             raw_last_ws_event=ws or self.raw_last_ws_event,

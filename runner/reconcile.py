@@ -1,17 +1,11 @@
 """The difference between what ought to rest and what is in play."""
 
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
 
 from pmrun.runner.hooks import Wanted
 from pmrun.runner.orders import Order
 
-
-class Pair(NamedTuple):
-    """An order and what is wanted in its place; one of the two may be missing."""
-
-    order: Order | None
-    wanted: Wanted | None
+Pair = tuple[Order | None, Wanted | None]  # an order and what is wanted in its place; one of the two may be missing
 
 
 def reconcile(wanted: Sequence[Wanted], orders: Iterable[Order]) -> list[Pair]:
@@ -27,19 +21,20 @@ def reconcile(wanted: Sequence[Wanted], orders: Iterable[Order]) -> list[Pair]:
         price = order.price
         for index, want in enumerate(left):
             if want.price == price and _same_slot(want, order):
-                pairs.append(Pair(order, left.pop(index)))
+                del left[index]
+                pairs.append((order, want))
                 break
         else:
             moved.append(order)
     for order in moved:
         for index, want in enumerate(left):
             if _same_slot(want, order):
-                pairs.append(Pair(order, left.pop(index)))
+                del left[index]
+                pairs.append((order, want))
                 break
         else:
-            pairs.append(Pair(order, None))
-    if left:
-        pairs.extend([Pair(None, want) for want in left])
+            pairs.append((order, None))
+    pairs.extend([(None, want) for want in left])
     return pairs
 
 

@@ -68,8 +68,12 @@ class Simulation:
             changed = exchange.next_row()
         if changed is None and due is None:
             return None
-        moments = [due, self._desk.wake, None if changed is None else self._desk.decision_after(changed)]
-        return max(self.now, min(moment for moment in moments if moment is not None))
+        wake = self._desk.wake
+        at = due if wake is None or (due is not None and due < wake) else wake
+        if changed is not None:
+            decided = self._desk.decision_after(changed)
+            at = decided if at is None or decided < at else at
+        return self.now if at is None or at < self.now else at
 
     def _moment(self, at: Micros) -> None:
         self._advance(at)

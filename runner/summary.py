@@ -50,10 +50,11 @@ class Tally:
         """Count one step."""
         facts = each(fact)
         self.facts += len(facts)
+        of_fact = self._of_fact
         for one in facts:
-            count = self._of_fact.get(type(one))
-            if count is not None:
-                count(one)
+            kind = type(one)
+            if kind in of_fact:
+                of_fact[kind](one)
         if intents:
             self.intents += len(intents)
             for intent in intents:

@@ -4,11 +4,15 @@ Prices are those of YES in 1/10,000 dollar (NO is its mirror), sizes 1/1,000,000
 Side 0 is bids, side 1 asks. Python is called between rows only: when a decision, an arrival or an answer is due.
 """
 
+from array import array
 from collections.abc import Callable
+from ctypes import POINTER, c_int64
+from functools import cache
 from typing import Any, NamedTuple, TypeVar, cast
 
 import numpy as np
-from numba import njit
+from numba import carray, cfunc, njit, types  # type: ignore[attr-defined]
+from numba.extending import intrinsic
 from numpy.typing import NDArray
 
 Ints = NDArray[np.int64]
@@ -23,6 +27,11 @@ LEVEL, SNAPSHOT, SNAPSHOT_LEVEL, PRINT = 0, 1, 2, 3  # kinds of rows
 MARKET, SIDE, PRICE, LEFT, AHEAD, CREDIT, UNPRINTED, MOVED, ALIVE = range(9)
 ORDER_FIELDS = 9
 SLOTS = 64  # own orders a side of a market
+MOVE_FIELDS = 5  # slot, market, side, price, size (0: it leaves)
+
+# Fields of a session: sizes, what the last run left off at, and where its arrays are.
+MARKETS, DEPTH, CAPACITY, ROWS, ROOM, NEXT, AT = range(7)
+FIELDS = AT + 26
 
 # Rules of the queue, as flags.
 CANCELS_AHEAD, CANCELS_SHARED, CANCELS_BEHIND = 0, 1, 2
@@ -369,34 +378,44 @@ def advance(
     return i, n
 
 
-def join(books: Books, queues: Queues, slot: int, m: int, side: int, price: int, size: int) -> bool:
+@_entry
+def join(books: Any, queues: Any, slot: Int, m: Int, side: Int, price: Int, size: Int) -> bool:
     """Queue an order behind what rests at its price; False when there is no room for another one."""
-    n = int(queues.count[m, side])
+    n = queues.count[m, side]
     if n == SLOTS:
         return False
-    queues.order[slot] = (m, side, price, size, books.size[m, side, price // books.step[m]], 0, 0, 0, 1)
+    o = queues.order[slot]
+    o[MARKET], o[SIDE], o[PRICE], o[LEFT], o[ALIVE] = m, side, price, size, 1
+    o[AHEAD] = books.size[m, side, price // books.step[m]]
+    o[CREDIT], o[UNPRINTED], o[MOVED] = 0, 0, 0
+    mine = queues.mine[m, side]
     rank = n
     while rank > 0:
-        other = queues.order[queues.mine[m, side, rank - 1], PRICE]
-        if other >= price if side == BID else other <= price:
+        other = queues.order[mine[rank - 1], PRICE]
+        if (side == 0 and other >= price) or (side == 1 and other <= price):
             break
-        queues.mine[m, side, rank] = queues.mine[m, side, rank - 1]
+        mine[rank] = mine[rank - 1]
         rank -= 1
-    queues.mine[m, side, rank] = slot
+    mine[rank] = slot
     queues.count[m, side] = n + 1
     return True
 
 
-def leave(queues: Queues, slot: int) -> None:
+@_entry
+def leave(queues: Any, slot: Int) -> None:
     """Take an order off the book."""
-    m, side = queues.order[slot, MARKET], queues.order[slot, SIDE]
-    n = int(queues.count[m, side])
-    if n > 1:
-        mine = queues.mine[m, side]
-        rank = mine.tolist().index(slot)
-        mine[rank : n - 1] = mine[rank + 1 : n]
-    queues.count[m, side] = n - 1
-    queues.order[slot, ALIVE] = 0
+    o = queues.order[slot]
+    m, side = o[MARKET], o[SIDE]
+    mine = queues.mine[m, side]
+    n = queues.count[m, side] - 1
+    rank = 0
+    while mine[rank] != slot:
+        rank += 1
+    while rank < n:
+        mine[rank] = mine[rank + 1]
+        rank += 1
+    queues.count[m, side] = n
+    o[ALIVE] = 0
 
 
 def levels(books: Books, m: int, side: int, most: int) -> tuple[tuple[int, int], ...]:
@@ -410,11 +429,12 @@ def levels(books: Books, m: int, side: int, most: int) -> tuple[tuple[int, int],
     return tuple(zip((found * step).tolist(), there[found].tolist(), strict=True))
 
 
-@_entry
-def moved_prices(books: Any, most: Int, last: Ints, price: Ints, size: Ints, out: Ints) -> int:
+@_part
+def _moved_prices(books: Any, most: Int, last: Any, levels: Any, out: Any) -> Int:
     """Find the dirty markets whose first `most` prices a side differ from the last told ones.
 
-    Writes prices and sizes as [market, side, rank] (0 where there is no level); returns how many moved.
+    Writes them to `out` and their levels as [found, side, rank, price or size] (0 where there is no level); returns how
+    many moved.
     """
     found = 0
     for m in range(len(books.dirty)):
@@ -432,8 +452,8 @@ def moved_prices(books: Any, most: Int, last: Ints, price: Ints, size: Ints, out
                     k += -1 if side == 0 else 1
                 inside = 0 < k < end
                 now = k * step if inside else 0
-                price[m, side, rank] = now
-                size[m, side, rank] = there[k] if inside else 0
+                levels[found, side, rank, 0] = now
+                levels[found, side, rank, 1] = there[k] if inside else 0
                 if last[m, side, rank] != now:
                     last[m, side, rank] = now
                     changed = True
@@ -445,6 +465,130 @@ def moved_prices(books: Any, most: Int, last: Ints, price: Ints, size: Ints, out
     return found
 
 
+# Handing thirty arrays to a compiled function costs 30 µs whenever something else ran in between: each is taken apart
+# and counted. So a session hands them over once, as addresses in a column of its own, and calls with plain numbers.
+
+
+@intrinsic
+def _pointer_to(context: Any, address: Any, like: Any) -> Any:
+    """Turn an address into a pointer to what `like` is."""
+
+    def build(target: Any, builder: Any, signature: Any, values: Any) -> Any:
+        return builder.inttoptr(values[0], target.get_value_type(signature.return_type))
+
+    return types.CPointer(like)(address, like), build  # type: ignore[no-untyped-call]
+
+
+_pointer: Any = _pointer_to  # as compiled code calls it, without the context
+
+
+@_part
+def _books_at(s: Any) -> Any:
+    markets, depth, i64 = s[MARKETS], s[DEPTH], np.int64(0)
+    shape = (markets, 2, depth)
+    return Books(
+        carray(_pointer(s[AT], i64), shape),
+        carray(_pointer(s[AT + 1], i64), shape),
+        carray(_pointer(s[AT + 2], i64), (markets, 2)),
+        carray(_pointer(s[AT + 3], i64), (markets,)),
+        carray(_pointer(s[AT + 4], i64), (markets,)),
+        carray(_pointer(s[AT + 5], np.uint8(0)), (markets,)),
+        carray(_pointer(s[AT + 6], i64), (2, depth)),
+    )
+
+
+def _run(session: Any, moves: Int, count: Int, start: Int, until: Int, delay: Int) -> Int:
+    """Let orders come and go as `moves` says, then advance: the one call of a moment; returns how many fills."""
+    s = carray(session, (FIELDS,))
+    markets, rows, i64 = s[MARKETS], (s[ROWS],), np.int64(0)
+    books = _books_at(s)
+    queues = Queues(
+        carray(_pointer(s[AT + 7], i64), (s[CAPACITY], ORDER_FIELDS)),
+        carray(_pointer(s[AT + 8], i64), (markets, 2, SLOTS)),
+        carray(_pointer(s[AT + 9], i64), (markets, 2)),
+    )
+    feed = Rows(
+        carray(_pointer(s[AT + 10], i64), rows),
+        carray(_pointer(s[AT + 11], i64), rows),
+        carray(_pointer(s[AT + 12], i64), rows),
+        carray(_pointer(s[AT + 13], np.int32(0)), rows),
+        carray(_pointer(s[AT + 14], np.uint8(0)), rows),
+        carray(_pointer(s[AT + 15], np.uint8(0)), rows),
+        carray(_pointer(s[AT + 16], np.int32(0)), rows),
+        carray(_pointer(s[AT + 17], i64), rows),
+    )
+    room = (s[ROOM],)
+    fills = Fills(
+        carray(_pointer(s[AT + 18], i64), room),
+        carray(_pointer(s[AT + 19], i64), room),
+        carray(_pointer(s[AT + 20], i64), room),
+        carray(_pointer(s[AT + 21], i64), room),
+    )
+    rules = carray(_pointer(s[AT + 22], i64), (RULES,))
+    move = carray(_pointer(moves, i64), (count,))
+    for i in range(0, count, MOVE_FIELDS):
+        if move[i + 4] > 0:
+            join(books, queues, move[i], move[i + 1], move[i + 2], move[i + 3], move[i + 4])
+        else:
+            leave(queues, move[i])
+    s[NEXT], filled = advance(books, queues, feed, start, until, delay, rules, fills)
+    return filled
+
+
+def _moved(session: Any, most: Int) -> Int:
+    """Find moved prices; see `_moved_prices`."""
+    s = carray(session, (FIELDS,))
+    markets, i64 = s[MARKETS], np.int64(0)
+    last = carray(_pointer(s[AT + 23], i64), (markets, 2, most))
+    levels = carray(_pointer(s[AT + 24], i64), (markets, 2, most, 2))
+    return _moved_prices(_books_at(s), most, last, levels, carray(_pointer(s[AT + 25], i64), (markets,)))
+
+
+@cache
+def _compiled() -> tuple[Callable[..., int], Callable[..., int]]:
+    number: Any = types.int64
+    session: Any = types.CPointer(number)  # type: ignore[no-untyped-call]
+    run: Any = cfunc(number(session, number, number, number, number, number), cache=True, error_model="numpy")(_run)
+    moved: Any = cfunc(number(session, number), cache=True, error_model="numpy")(_moved)
+    return run.ctypes, moved.ctypes
+
+
+class Session:
+    """The arrays of one run of an exchange, handed to the compiled code once."""
+
+    def __init__(self, books: Books, queues: Queues, rows: Rows, fills: Fills, rules: Ints, most: int) -> None:
+        """Take the arrays; `most` is how many levels a side `moved_prices` looks at."""
+        markets = len(books.dirty)
+        self.last = np.zeros((markets, 2, most), np.int64)
+        self.levels = np.zeros((markets, 2, most, 2), np.int64)
+        self.moved = np.zeros(markets, np.int64)
+        rows = Rows(*map(np.ascontiguousarray, rows))
+        self._arrays: list[Any] = [*books, *queues, *rows, *fills, rules, self.last, self.levels, self.moved]
+        self._most = most
+        self._fields = np.zeros(FIELDS, np.int64)
+        self._fields[:AT] = (markets, books.size.shape[2], len(queues.order), len(rows.at), len(fills.slot), 0)
+        self._fields[AT:] = [each.ctypes.data for each in self._arrays]
+        self._at = self._fields.ctypes.data_as(POINTER(c_int64))
+        self._run, self._moved = _compiled()
+
+    def grow(self, order: Ints) -> None:
+        """Take more room for orders."""
+        self._arrays[7] = order
+        self._fields[CAPACITY], self._fields[AT + 7] = len(order), order.ctypes.data
+
+    def run(self, moves: "array[int]", start: int, until: int, delay: int) -> tuple[int, int]:
+        """Let orders come and go, then advance; returns the next row and the number of fills.
+
+        A move is a slot, a market, a side, a price and a size, which is 0 for an order that leaves.
+        """
+        filled = self._run(self._at, *moves.buffer_info(), start, until, delay)
+        return self._fields.item(NEXT), filled
+
+    def moved_prices(self) -> int:
+        """Find the markets whose first prices are not as told last, as `moved` and `levels`; return how many."""
+        return self._moved(self._at, self._most)
+
+
 def warm_up() -> None:
     """Compile, or load what was compiled before, so that a first run does not do it on its way."""
     books, queues, fills = new_books(np.array([100], np.int64)), new_queues(1), new_fills()
@@ -452,6 +596,6 @@ def warm_up() -> None:
     small = np.zeros(0, np.int32)
     byte = np.zeros(0, np.uint8)
     rows = Rows(column, column, column, small, byte, byte, small, column)
-    advance(books, queues, rows, 0, 0, 0, np.zeros(RULES, np.int64), fills)
-    told = np.zeros((1, 2, 1), np.int64)
-    moved_prices(books, 1, told, told.copy(), told.copy(), np.zeros(1, np.int64))
+    session = Session(books, queues, rows, fills, np.zeros(RULES, np.int64), 1)
+    session.run(array("q"), 0, 0, 0)
+    session.moved_prices()

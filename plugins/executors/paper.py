@@ -1,5 +1,6 @@
 """An exchange that fills our orders against a feed, on a virtual clock: paper trading."""
 
+from array import array
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ import numpy as np
 from pmrun.plugins.executors import chance, kernel
 from pmrun.plugins.executors.chance import Hits
 from pmrun.plugins.executors.fill import FillModel
-from pmrun.runner.book import Book
+from pmrun.runner.book import Book, Levels
 from pmrun.runner.facts import (
     BookChanged,
     Fact,
@@ -113,7 +114,7 @@ class Paper:
 class _Resting:
     """An order as the exchange knows it; prices are those of YES."""
 
-    __slots__ = ("hits", "market", "place", "side", "slot", "yes_price")
+    __slots__ = ("hits", "market", "place", "queue", "side", "slot", "yes_price")
 
     def __init__(self, place: Place) -> None:
         self.place = place
@@ -123,6 +124,7 @@ class _Resting:
         yes = place.outcome is YES
         self.yes_price = place.price if yes else ONE - place.price
         self.side = kernel.BID if (place.side is BUY) == yes else kernel.ASK
+        self.queue = 2 * place.market + self.side
 
 
 class PaperExchange:
@@ -135,6 +137,7 @@ class PaperExchange:
         self._rows: kernel.Rows = data.rows
         self._next = 0
         self._count = len(self._rows.at)
+        self._next_at = self._row_at(0)
         self._books = kernel.new_books(np.array(data.steps, np.int64))
         self._queues = kernel.new_queues(len(data.markets))
         self._fills = kernel.new_fills()
@@ -147,7 +150,7 @@ class PaperExchange:
         self._by_slot: dict[int, _Resting] = {}
         self._free = list(range(len(self._queues.order) - 1, -1, -1))
         # Latencies are constant, so each of these is in order of time by itself.
-        self._arrivals: deque[tuple[Micros, Intent]] = deque()
+        self._arrivals: deque[tuple[Micros, list[Intent]]] = deque()
         self._answers: deque[Fact] = deque()
         self._settlements: deque[Fact] = deque()
         self._retries: deque[Fact] = deque()
@@ -158,7 +161,12 @@ class PaperExchange:
         self._used: dict[tuple[int, int, int], tuple[tuple[int, int], int]] = {}
         self._matched: dict[tuple[OrderNo, Price], Size] = {}
         self._changed_since: Micros | None = None
-        self._told = _Told(self._books, depth, everything)
+        self._mine = [0] * (2 * len(data.markets))  # orders of ours a side of a market
+        self._moves = array("q")  # orders that came and went since the last row: see kernel.Session.run
+        self._session = kernel.Session(
+            self._books, self._queues, self._rows, self._fills, self._rules, max(1, depth.levels)
+        )
+        self._told = _Told(self._books, depth, everything, self._session)
 
     # What the clock asks.
 
@@ -170,12 +178,17 @@ class PaperExchange:
 
     def next_row(self) -> Micros | None:
         """Return when the next row comes."""
-        return Micros(int(self._rows.at[self._next])) if self._next < self._count else None
+        return self._next_at
+
+    def _row_at(self, row: int) -> Micros | None:
+        return Micros(int(self._rows.at[row])) if row < self._count else None
 
     def next_due(self) -> Micros | None:
         """Return when the next arrival, answer or note is due."""
         first = self._arrivals[0][0] if self._arrivals else None
-        for queue in (self._answers, self._retries, self._settlements, self._notes):
+        if self._answers and (first is None or self._answers[0].at < first):
+            first = self._answers[0].at
+        for queue in (self._retries, self._settlements, self._notes):
             if queue and (first is None or queue[0].at < first):
                 first = queue[0].at
         return first
@@ -188,23 +201,25 @@ class PaperExchange:
         """Apply rows up to a time, or up to a fill that will be answered before it."""
         if self._chance is not None:
             self._advance_by_chance(until)
-        elif self._next < self._count and self._rows.at[self._next] <= until:
+        elif self._next_at is not None and self._next_at <= until:
             self._apply_rows(until)
 
     def _apply_rows(self, until: Micros) -> None:
-        start = self._next
-        self._next, filled = kernel.advance(
-            self._books,
-            self._queues,
-            self._rows,
-            start,
-            until,
-            self._settings.answer_latency,
-            self._rules,
-            self._fills,
-        )
+        first = self._next_at
+        self._next, filled = self._session.run(self._moves, self._next, until, self._settings.answer_latency)
+        del self._moves[:]
+        self._next_at = self._row_at(self._next)
         if self._changed_since is None:
-            self._changed_since = Micros(int(self._rows.at[start]))
+            self._changed_since = first
+        if filled:
+            self._take_fills(filled)
+
+    def _queue_up(self) -> None:
+        """Let our orders come and go in the queues now, before any row."""
+        self._session.run(self._moves, self._next, -1, 0)
+        del self._moves[:]
+
+    def _take_fills(self, filled: int) -> None:
         for index in range(filled):
             self._filled(index)
         for slot in set(self._fills.slot[:filled].tolist()):
@@ -245,6 +260,7 @@ class PaperExchange:
 
     def _hit(self, order: _Resting, at: Micros) -> None:
         assert self._chance is not None and order.hits is not None
+        self._queue_up()
         market, fields = order.market, self._queues.order[order.slot]
         left = int(fields[kernel.LEFT])
         best = int(self._books.best[market, order.side])
@@ -266,19 +282,27 @@ class PaperExchange:
             facts.append(note)
         arrivals = self._arrivals
         while arrivals and arrivals[0][0] <= at:
-            when, intent = arrivals.popleft()
-            if type(intent) is Place:
-                self._arrive(intent, when)
-            elif type(intent) is Cancel:
-                self._withdraw(intent.order, when, "")
-            elif type(intent) is CancelAll:
-                for order in list(self._resting.values()):
-                    if intent.side in (None, order.place.side):
-                        self._withdraw(order.place.order, when, "")
+            when, intents = arrivals.popleft()
+            self._carry_out(intents, when)
         for queue in (self._answers, self._retries, self._settlements):
+            if queue and queue[-1].at <= at:
+                facts.extend(queue)
+                queue.clear()
             while queue and queue[0].at <= at:
                 facts.append(queue.popleft())
         return facts
+
+    def _carry_out(self, intents: list[Intent], at: Micros) -> None:
+        """Take the requests that arrive at a moment."""
+        for intent in intents:
+            if type(intent) is Place:
+                self._arrive(intent, at)
+            elif type(intent) is Cancel:
+                self._withdraw(intent.order, at, "")
+            elif type(intent) is CancelAll:
+                for order in list(self._resting.values()):
+                    if intent.side in (None, order.place.side):
+                        self._withdraw(order.place.order, at, "")
 
     def books(self, at: Micros) -> list[BookChanged]:
         """Return the books that changed in what the desk looks at."""
@@ -288,10 +312,9 @@ class PaperExchange:
 
     def submit(self, intents: Sequence[Intent], at: Micros) -> None:
         """Send intents on their way."""
-        arrival = Micros(at + self._settings.submit_latency)
-        for intent in intents:
-            if type(intent) in SENT:
-                self._arrivals.append((arrival, intent))
+        sent = [intent for intent in intents if type(intent) in SENT]
+        if sent:
+            self._arrivals.append((Micros(at + self._settings.submit_latency), sent))
 
     def remarks(self) -> list[str]:
         """Say how the fills were made."""
@@ -339,19 +362,20 @@ class PaperExchange:
 
     def _reached(self, order: _Resting) -> bool:
         """Whether the other side of the displayed book is at an order's price, or through it."""
-        other = self._books.best[order.market, 1 - order.side]
-        return bool(other <= order.yes_price if order.side == kernel.BID else other >= order.yes_price)
+        other: int = self._books.best.item(order.market, 1 - order.side)
+        return other <= order.yes_price if order.side == kernel.BID else other >= order.yes_price
 
     def _rest(self, order: _Resting, size: Size, at: Micros) -> None:
         number = order.place.order
-        if not self._free:
-            self._grow()
-        order.slot = self._free.pop()
-        if not kernel.join(self._books, self._queues, order.slot, order.market, order.side, order.yes_price, size):
-            self._free.append(order.slot)
+        if self._mine[order.queue] == kernel.SLOTS:
             self._news(at, number, REJECTED, "too many open orders at the paper exchange in this market")
             return
-        self._resting[number] = self._by_slot[order.slot] = order
+        if not self._free:
+            self._grow()
+        order.slot = slot = self._free.pop()
+        self._mine[order.queue] += 1
+        self._moves.extend((slot, order.market, order.side, order.yes_price, size))
+        self._resting[number] = self._by_slot[slot] = order
         if self._chance is not None:
             order.hits = self._chance.start(number, at)
             self._follow(order.market, at)
@@ -361,6 +385,7 @@ class PaperExchange:
         size = len(self._queues.order)
         more = np.concatenate([self._queues.order, np.zeros_like(self._queues.order)])
         self._queues = self._queues._replace(order=more)
+        self._session.grow(more)
         self._free.extend(range(2 * size - 1, size - 1, -1))
 
     def _take(self, order: _Resting, at: Micros) -> Size:
@@ -398,12 +423,13 @@ class PaperExchange:
 
     def _remove(self, order: _Resting) -> None:
         del self._resting[order.place.order]
-        kernel.leave(self._queues, order.slot)
+        self._moves.extend((order.slot, order.market, order.side, order.yes_price, 0))
         self._release(order)
 
     def _release(self, order: _Resting) -> None:
         del self._by_slot[order.slot]
         self._free.append(order.slot)
+        self._mine[order.queue] -= 1
 
     def _filled(self, index: int) -> None:
         slot, size, at = (int(column[index]) for column in (self._fills.slot, self._fills.size, self._fills.at))
@@ -451,18 +477,17 @@ class PaperExchange:
 class _Told:
     """What the desk was last told of the books, to tell it only of changes it looks at."""
 
-    def __init__(self, books: kernel.Books, depth: Depth, everything: bool) -> None:
-        markets = len(books.dirty)
+    def __init__(
+        self, books: kernel.Books, depth: Depth, everything: bool, session: kernel.Session | None = None
+    ) -> None:
         self._books = books
         self._prices_only = depth.look is not Look.LEVELS and depth.levels > 0 and not everything
         self._most = depth.levels
-        shape = (markets, 2, max(1, depth.levels))
-        self._last, self._price, self._size = (np.zeros(shape, np.int64) for _ in range(3))
-        self._found = np.zeros(markets, np.int64)
+        self._session = session
 
     def changes(self) -> list[tuple[int, Book]]:
-        if self._prices_only:
-            return self._moved_prices()
+        if self._prices_only and self._session is not None:
+            return self._moved_prices(self._session)
         changed = np.nonzero(self._books.dirty)[0].tolist()
         self._books.dirty[:] = 0
         return [(market, self.book(market)) for market in changed]
@@ -474,20 +499,16 @@ class _Told:
         found = kernel.levels(self._books, market, side, self._most)
         return cast("tuple[tuple[Price, Size], ...]", found)
 
-    def _moved_prices(self) -> list[tuple[int, Book]]:
-        found = kernel.moved_prices(self._books, self._most, self._last, self._price, self._size, self._found)
+    def _moved_prices(self, session: kernel.Session) -> list[tuple[int, Book]]:
+        found = session.moved_prices()
         if not found:
             return []
-        moved = self._found[:found]
-        markets, prices, sizes = moved.tolist(), self._price[moved].tolist(), self._size[moved].tolist()
-        return [
-            (market, Book(_ladder(price[0], size[0]), _ladder(price[1], size[1])))
-            for market, price, size in zip(markets, prices, sizes, strict=True)
-        ]
+        moved = zip(session.moved[:found].tolist(), session.levels[:found].tolist(), strict=True)
+        return [(market, Book(_ladder(bids), _ladder(asks))) for market, (bids, asks) in moved]
 
 
-def _ladder(prices: list[Price], sizes: list[Size]) -> tuple[tuple[Price, Size], ...]:
-    """Return levels from padded columns: a price of 0 is no level."""
-    if prices[-1]:
-        return tuple(zip(prices, sizes, strict=True))
-    return tuple((price, size) for price, size in zip(prices, sizes, strict=True) if price)
+def _ladder(levels: list[list[int]]) -> Levels:
+    """Return levels from padded rows: a price of 0 is no level."""
+    if levels[-1][0]:
+        return tuple(map(tuple, levels))  # type: ignore[arg-type]  # pairs
+    return tuple((Price(price), Size(size)) for price, size in levels if price)

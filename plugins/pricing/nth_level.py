@@ -7,6 +7,8 @@ from pmrun.runner.hooks import Answer, Depth, Look, Quote, hookimpl
 from pmrun.runner.market import Market, Outcome
 from pmrun.runner.units import HalfPrice, Side
 
+YES, BUY, SELL = Outcome.YES, Side.BUY, Side.SELL
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class NthLevel:
@@ -30,7 +32,7 @@ class NthLevel:
         at = self.level - 1
         quotes = []
         if len(book.bids) > at:
-            quotes.append(Quote(Outcome.YES, Side.BUY, HalfPrice(2 * book.bids[at][0]), "level"))
+            quotes.append(Quote(YES, BUY, HalfPrice(2 * book.bids[at][0]), "level"))
         if len(book.asks) > at:
-            quotes.append(Quote(Outcome.YES, Side.SELL, HalfPrice(2 * book.asks[at][0]), "level"))
+            quotes.append(Quote(YES, SELL, HalfPrice(2 * book.asks[at][0]), "level"))
         return quotes
