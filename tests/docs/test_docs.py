@@ -11,21 +11,23 @@ import shlex
 import subprocess
 import sys
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
+import scenes
 import yaml
 
 import pmrun
 from pmrun.plugins.executors import paper
-from pmrun.runner import verbs
-from pmrun.runner.assembly import DeskConfig, UniverseConfig, plan
+from pmrun.runner import book, facts, hooks, inventory, market, orders, units, verbs
+from pmrun.runner.assembly import DeskConfig, RescanConfig, UniverseConfig, plan
 from pmrun.runner.compose import compose_config
 from pmrun.runner.facts import MarketStatus
 from pmrun.runner.hooks import ComponentHooks, PackHooks
 from pmrun.runner.packs import component_class
 from pmrun.runner.sweep import expand
+from pmrun.runner.units import parse_price, parse_size
 from pmrun.runner.values import settings_of
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -126,15 +128,25 @@ def test_every_setting_of_a_component_is_in_the_docs_with_its_default(option, no
     assert_same_settings(option, found[option], settings, node)
 
 
-@pytest.mark.parametrize(("key", "kind"), [("desk", DeskConfig), ("universe", UniverseConfig)])
+@pytest.mark.parametrize(
+    ("key", "kind"), [("desk", DeskConfig), ("universe", UniverseConfig), ("rescan", RescanConfig)]
+)
 def test_every_setting_of_the_desk_and_the_universe_is_in_the_docs(key, kind):
     node = yaml.safe_load((ROOT / "conf" / "config.yaml").read_text(encoding="utf-8"))[key]
     found = sections(text_of("05-settings.md"), 3)
     assert_same_settings(key, found[key], set(settings_of(kind)), node)
 
 
+def test_every_setting_of_the_run_itself_is_in_the_docs_with_its_default():
+    node = yaml.safe_load((ROOT / "conf" / "config.yaml").read_text(encoding="utf-8"))
+    plain = {key: value for key, value in node.items() if not isinstance(value, dict) and key != "defaults"}
+    found = documented(sections(text_of("05-settings.md"), 2)["The run"].partition("\n### ")[0])
+    assert set(found) - {"strategy", "exchange", "thesis"} == set(plain) >= {"seed", "timings"}
+    assert {key: yaml.safe_load(found[key].strip("`")) for key in plain} == plain
+
+
 def test_the_settings_page_has_no_component_that_is_gone():
-    known = {option for option, _ in component_files()} | {"desk", "universe"}
+    known = {option for option, _ in component_files()} | {"desk", "universe", "rescan"}
     assert set(sections(text_of("05-settings.md"), 3)) == known
 
 
@@ -145,13 +157,19 @@ SAYS = {  # who says a code, and which argument it is
     "Reason": 0,
     "NoQuote": 2,
     "Quote": 3,
+    "Unhedged": 2,
+    "Exit": 1,
     "_observe_oddity": 0,
     "_pull": 1,
     "_pull_all": 0,
     "_halt": 1,
 }
 # Codes that are passed on: they were said elsewhere, by one of the above or by a rule's basis.
-PASSED_ON = {"code", "quote.code", "objection.code", "want.basis", "basis", "self._stopped"}
+PASSED_ON = {
+    "code", "quote.code", "objection.code", "gap.code", "want.basis", "basis", "first.basis", "self._stopped",
+    "reasons[0].code",
+}  # fmt: skip
+NOT_SAID = {"prospect"}  # of a quote that is tried, to ask for its size, and never placed
 
 
 def calls_that_say(path: Path) -> Iterator[ast.expr]:
@@ -177,17 +195,29 @@ def codes() -> set[str]:
     said = {each.value for each in ast.walk(blocked) if isinstance(each, ast.Constant) and isinstance(each.value, str)}
     said.discard(ast.get_docstring(blocked, clean=False))
     said |= {  # why the desk has stopped: kept, and said later
-        node.value.value
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Assign) and isinstance(node.value, ast.Constant) and node.value.value
-        if [ast.unparse(target) for target in node.targets] == ["self._stopped"]
+        each.args[0].value
+        for each in ast.walk(tree)
+        if isinstance(each, ast.Call)
+        and ast.unparse(each.func) == "self.stop"
+        and isinstance(each.args[0], ast.Constant)
     }
-    return {str(code) for code in found | said} | {str(status) for status in MarketStatus} - {str(MarketStatus.TRADING)}
+    said |= {  # one of two codes, chosen before it is said
+        each.value
+        for path in sources()
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Assign) and isinstance(node.value, ast.IfExp)
+        if [ast.unparse(target) for target in node.targets] == ["code"]
+        for each in (node.value.body, node.value.orelse)
+        if isinstance(each, ast.Constant)
+    }
+    status = {str(status) for status in MarketStatus} - {str(MarketStatus.TRADING)}
+    return {str(code) for code in found | said} - NOT_SAID | status
 
 
 def test_every_reason_code_is_in_the_docs():
     known = codes()
     assert known >= {"second_bid", "price_cliff", "no_book", "resolved", "component_failed", "funds", "moved"}
+    assert known >= {"feed_ended", "hedge_cover", "stop_loss", "awaiting_settlement", "hedge_alarm", "max_markets"}
     missing = known - code_words(text_of("08-reason-codes.md"))
     assert not missing, f"08: {sorted(missing)}"
 
@@ -218,6 +248,61 @@ def test_every_rejection_of_the_paper_exchange_is_in_the_docs():
                     said.add(each.value)
     assert len(said) == 8, said
     assert [sentence for sentence in sorted(said) if sentence not in page] == []
+
+
+# Hedging, and the examples of hooks.
+
+
+def hedging_examples() -> list[tuple[str, ...]]:
+    _, _, table = text_of("13-hedging.md").partition("<!-- hedging: 20 at 0.70 -->\n")
+    rows = table.split("\n\n")[0].splitlines()[2:]
+    return [tuple(cell.strip().strip("`") for cell in row.strip("|").split("|")[:4]) for row in rows]
+
+
+@pytest.mark.parametrize(("bids", "asks", "code", "price"), hedging_examples())
+def test_the_worked_prices_of_the_hedging_are_those_it_gives(bids, asks, code, price):
+    hedging = plan(compose_config(["strategy=reward_mm"])).components["hedging"]
+    (exit_,) = hedging.hedge(
+        scenes.market(),
+        scenes.FIRST,
+        scenes.book(bids, asks),
+        scenes.a_holding(scenes.YES, "20", "0.70"),
+        [],
+        scenes.NOON,
+    )
+    assert (exit_.basis, exit_.price, exit_.size) == (code, parse_price(price), parse_size("20"))
+
+
+def test_every_exit_is_in_the_worked_prices():
+    codes_there = {code for _, _, code, _ in hedging_examples()}
+    assert codes_there == {"stop_loss", "take_profit", "hedge_cover", "hedge_best_bid", "hedge_rest"}
+
+
+HOOK_EXAMPLES = [body for before, body in fences(DOCS / "06-write-a-component.md", "python") if "file:" not in before]
+
+
+@pytest.mark.parametrize("body", HOOK_EXAMPLES, ids=lambda body: re.search(r"def (\w+)", body).group(1))
+def test_the_desk_takes_every_example_of_a_hook_as_it_is_printed(body):
+    known: dict[str, object] = {"Generator": Generator}
+    for module in (book, facts, hooks, inventory, market, orders, units):
+        known |= vars(module)
+    known["__annotations__"] = {}
+    exec("class Example:\n" + "".join(f"    {line}\n" for line in body.splitlines()), known)  # our own page
+    made = known["Example"]()
+    hooks.Hooks({"example": made})
+    shown = scenes.book("0.45x20 0.44x20", "0.48x20")
+    holding = scenes.a_holding(scenes.NO, "20", "0.50")
+    if hasattr(made, "hedge"):
+        (sale,) = made.hedge(scenes.market(), shown, holding)
+        assert (sale.outcome, sale.price, sale.size) == (scenes.NO, parse_price("0.52"), parse_size("20"))
+    if hasattr(made, "rank_market"):
+        assert made.rank_market(scenes.market(), shown).value == parse_price("0.03")
+    if hasattr(made, "reject_market"):
+        assert made.reject_market(scenes.market(), shown) is None
+        assert made.reject_market(scenes.market(), scenes.book("0.45x20", "0.57x20")).numbers["value"] == 0.12
+    if hasattr(made, "needs_both_sides"):
+        assert made.needs_both_sides(scenes.book("0.08x9", "0.12x9"))
+        assert not made.needs_both_sides(scenes.book("0.09x9", "0.12x9"))
 
 
 # Verbs, groups, options.
@@ -340,9 +425,9 @@ def test_the_worked_package_works_as_it_is_printed(tmp_path):
     (installed / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {project['name']}\nVersion: 0.1.0\n")
     lines = [f"{key} = {value}" for key, value in project["entry-points"]["pmrun"].items()]
     (installed / "entry_points.txt").write_text("[pmrun]\n" + "\n".join(lines) + "\n")
-    for command in [*NEEDS_THE_PACK, f"{NEEDS_THE_PACK[0]} store=none report=none"]:
-        done = typed(command, tmp_path)
-        assert done.returncode == 0, done.stderr
+    (command,) = NEEDS_THE_PACK
+    done = typed(f"{command} feed.length=600 store=none report=none", tmp_path)  # ten minutes of the two hours
+    assert done.returncode == 0, done.stderr
     summary = json.loads(next(tmp_path.glob("outputs/*/*/summary.json")).read_text(encoding="utf-8"))
     assert summary["refusals"]["risk.cheap: too_cheap"] > 0
     assert "not_too_cheap" in typed("pmrun plugins", tmp_path).stdout
