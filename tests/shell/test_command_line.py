@@ -65,7 +65,7 @@ def test_the_whole_composed_run_can_be_seen_without_running(pmrun_says, cwd):
 
     from pmrun.runner.compose import compose_config
 
-    said = pmrun_says("strategy=reward_mm", "--cfg", "job", "~risk.volatility")
+    said = pmrun_says("strategy=reward_mm", "--cfg", "job", "--resolve", "~risk.volatility")
     assert (said.code, said.err) == (0, "")
     assert yaml.safe_load(said.out) == compose_config(["strategy=reward_mm", "~risk.volatility"])
     assert list(cwd.iterdir()) == []

@@ -112,8 +112,8 @@ def test_a_directory_that_may_not_be_written_is_told(pmrun_says, cwd, short_tape
     drop = ("--bounding-set=-all", "--inh-caps=-all", "--no-new-privs", "--reuid=65534", "--regid=65534")
     prefix = ("setpriv", *drop, "--clear-groups") if os.geteuid() == 0 else ()
     for place in [cwd, *cwd.parents][1:]:
-        if os.geteuid() == 0 and place.stat().st_uid == 0 and place != Path("/") and place.name.startswith("pytest"):
-            place.chmod(0o755)
+        if os.geteuid() == 0 and place.stat().st_uid == 0 and "pytest-of" in str(place):
+            place.chmod(0o755)  # another user has to get there
     for part in [short_tape, short_tape.parent]:
         part.chmod(0o755)
     try:

@@ -16,7 +16,8 @@ from pmrun.runner.errors import DataError, VerificationFailed
 from pmrun.runner.replay import replay
 from pmrun.runner.run import run_plan
 
-QUICK = ["strategy=reward_mm", "~risk.volatility", "store=none", "report=none", "log.console=OFF", "log.file=OFF"]
+QUIET = ("store=none", "report=none", "log.console=OFF", "log.file=OFF")
+QUICK = ["strategy=reward_mm", "feed=tape", "~filters.expiry", "~risk.volatility", *QUIET]
 
 
 @pytest.fixture(scope="module")
@@ -101,6 +102,16 @@ def test_an_altered_setting_fails_and_is_named_with_the_first_fact_it_changes(ru
     said = capsys.readouterr().err
     assert "setting: risk.cliff.price_cliff_threshold was 0.05, is 0.01" in said
     assert re.search(r"fact \d+ \(.*\): ", said)
+
+
+def test_a_run_on_simulated_markets_is_replayed_byte_for_byte_and_its_seed_is_a_part_of_it(tmp_path):
+    quick = ["strategy=reward_mm", "feed=sim", "feed.markets=12", "feed.length=600", *QUIET]
+    first = run_plan(plan(compose_config([*quick, "seed=3"])), tmp_path / "a", quick, show=False)
+    assert first.summary["simulated"]
+    assert first.summary["orders"]["placed"] > 0
+    assert replay(tmp_path / "a").journal_hash == first.summary["journal_hash"]
+    other = run_plan(plan(compose_config([*quick, "seed=4"])), tmp_path / "b", quick, show=False)
+    assert other.summary["journal_hash"] != first.summary["journal_hash"]
 
 
 def test_an_altered_rule_fails_and_names_the_first_fact_and_field(run, monkeypatch):
