@@ -365,6 +365,9 @@ NEEDS_THE_PACK = [command for command in COMMANDS if "not_too_cheap" in command]
 HERE = [command for command in COMMANDS if command not in NEEDS_THE_PACK]
 
 
+AS_A_RUN = ("universe", "stop")
+
+
 def test_the_docs_hold_commands():
     assert len(COMMANDS) > 15
     assert NEEDS_THE_PACK
@@ -374,6 +377,10 @@ def test_the_docs_hold_commands():
 def test_every_command_in_the_docs_can_be_typed(command, monkeypatch):
     monkeypatch.setenv("HYDRA_FULL_ERROR", "1")
     words = [word.replace("/path/to/tape", str(TAPE)) for word in shlex.split(command, comments=True)[1:]]
+    if words[0] in AS_A_RUN:  # what the command line gives a run
+        plan(compose_config([word for word in words[1:] if "=" in word or word.startswith("~")]))
+    if words[0] == "stop":  # nothing but that
+        return None
     if words[0] in verbs.VERBS:
         return check_verb(words)
     sweep = "-m" in words
@@ -401,7 +408,10 @@ def check_verb(words: list[str]) -> None:
 
 
 def test_a_command_that_is_wrong_is_noticed(monkeypatch):
-    for wrong in ("pmrun strategy=reward_mm risk.cliff.treshold=1", "pmrun replay RUN --quickly", "pmrun compare"):
+    for wrong in (
+        "pmrun strategy=reward_mm risk.cliff.treshold=1", "pmrun replay RUN --quickly", "pmrun compare",
+        "pmrun universe strategy=reward_mm filters.expiry.days=3", "pmrun stop strategy=reward_mm risk.cliff.treshold=1",
+    ):  # fmt: skip
         with pytest.raises((AssertionError, pmrun.runner.errors.ConfigError)):
             test_every_command_in_the_docs_can_be_typed(wrong, monkeypatch)
 
