@@ -410,7 +410,7 @@ def check_verb(words: list[str]) -> None:
 def test_a_command_that_is_wrong_is_noticed(monkeypatch):
     for wrong in (
         "pmrun strategy=reward_mm risk.cliff.treshold=1", "pmrun replay RUN --quickly", "pmrun compare",
-        "pmrun universe strategy=reward_mm filters.expiry.days=3", "pmrun stop strategy=reward_mm risk.cliff.treshold=1",
+        "pmrun universe strategy=reward_mm filters.expiry.days=3", "pmrun stop strategy=reward_mm risk.nope=1",
     ):  # fmt: skip
         with pytest.raises((AssertionError, pmrun.runner.errors.ConfigError)):
             test_every_command_in_the_docs_can_be_typed(wrong, monkeypatch)

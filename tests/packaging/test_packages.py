@@ -1,5 +1,6 @@
 """pmrun and a package that extends it, built, installed into a fresh environment and run from an empty directory."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -121,7 +122,7 @@ def test_the_installed_package_is_not_this_checkout(installed, tmp_path):
 
 
 def test_a_sweep_runs_from_an_empty_directory(run, tmp_path):
-    said = run("-m", "strategy=reward_mm", "exchange=paper", "sizing.order_size_multiplier=1,2,3")
+    said = run("-m", "strategy=reward_mm", "exchange=paper", "feed.length=300", "sizing.order_size_multiplier=1,2,3")
     assert len(said.splitlines()) == 5
     assert len(list(tmp_path.rglob("summary.json"))) == len(list(tmp_path.rglob("report.html"))) == 3
     assert len(list(tmp_path.rglob("sweep.csv"))) == 1
@@ -136,9 +137,11 @@ def test_the_example_package_is_listed_with_its_options(run):
 
 def test_the_examples_rule_check_and_strategy_run(run, tmp_path):
     swept = ("strategy=reward_mm,acme_mm", "pricing=acme_improve", "+risk@risk.mine=acme_even_book")
-    run("-m", *swept, "risk.mine.largest_share=0.8", "store=none", "report=none")
+    run("-m", *swept, "risk.mine.largest_share=0.8", "feed.length=300", "store=none", "report=none")
     configs = sorted(tmp_path.rglob("config.yaml"))
     assert len(configs) == 2
+    placed = [json.loads(path.read_text())["orders"]["placed"] for path in tmp_path.rglob("summary.json")]
+    assert min(placed) > 0
     assert all("acme_pack.improve.Improve" in path.read_text() for path in configs)
     assert "strategy: acme_mm" in configs[1].read_text()
     assert "acme: acme-pack 0.1.0" in next(tmp_path.rglob("manifest.json")).read_text().replace('"', "")
