@@ -2,9 +2,9 @@
 
 import json
 import os
+import resource
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -14,14 +14,20 @@ import pmrun
 from pmrun.runner.options import options
 
 
+def processor_seconds():
+    """What our commands took of a processor so far: a busy machine does not count."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
 @pytest.mark.parametrize("arguments", [["--help"], ["-h"], ["help"], ["--version"], ["--version", "more"]])
 def test_help_and_version_answer_at_once_and_without_hydra(arguments, cwd):
     seconds = []
     for _ in range(3):
-        begin = time.perf_counter()
+        begin = processor_seconds()
         subprocess.run([COMMAND, *arguments], cwd=cwd, check=True, capture_output=True)
-        seconds.append(time.perf_counter() - begin)
-    assert min(seconds) < 0.2
+        seconds.append(processor_seconds() - begin)
+    assert min(seconds) < 0.15
     code = (
         "import sys; from pmrun.runner.cli import run; code = run(sys.argv[1:]); "
         "print([name for name in ('hydra', 'omegaconf', 'trio', 'numba', 'numpy', 'rich') if name in sys.modules]); "
