@@ -481,7 +481,8 @@ def test_the_readme_shows_what_its_first_command_ends_with(tmp_path):
     done = typed(f"pmrun{first.rpartition('.venv/bin/pmrun')[2]}" + " report=none store=none log.console=OFF", tmp_path)
     assert done.returncode == 0, done.stderr
     shown = next(body for _, body in fences(README, "text") if body.startswith("strategy:"))
-    assert [line for line in done.stdout.splitlines() if not line.startswith("directory:")] == shown.splitlines()
+    said = [line for line in done.stdout.splitlines() if not line.startswith("directory:")]
+    assert said == shown.splitlines(), "python benchmarks/figures.py puts the pages right"
 
 
 def test_the_ci_takes_both_from_there():
