@@ -32,7 +32,7 @@ class FillModel(Protocol):
     def rules(self, has_prints: bool) -> kernel.Ints:
         """Return the settings as the kernel takes them."""
 
-    def chance(self) -> Chance | None:
+    def chance(self, has_prints: bool) -> Chance | None:
         """Return what draws fills, fresh for a session; None when the kernel alone makes them."""
 
     def remarks(self, has_prints: bool) -> list[str]:
@@ -61,7 +61,7 @@ class Queue:
         rules[kernel.RULE_DEPLETION] = self.counts_depletion(has_prints)
         return rules
 
-    def chance(self) -> None:
+    def chance(self, has_prints: bool) -> None:
         """Return nothing: no fill is drawn."""
 
     def bracket(self) -> dict[str, "Queue"]:
@@ -92,34 +92,39 @@ class Queue:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Touch:
-    """Fill whole when the other side of the book, or a print, reaches the price: no queue. For comparison only."""
+    """Fill whole at the best price of its own side, or when a print reaches it: no queue, no taker. It lies.
+
+    It is the rule of backtests on candles, where a price that was touched is a price that was had. Whoever is at the
+    touch without being hit is half a spread better than the mid, and here it is given that for nothing.
+    """
 
     def rules(self, has_prints: bool) -> kernel.Ints:
         """Return what the kernel takes."""
         rules = np.zeros(kernel.RULES, np.int64)
-        rules[[kernel.RULE_CROSS, kernel.RULE_TOUCH]] = 1
+        rules[kernel.RULE_TOUCH] = 1
         return rules
 
-    def chance(self) -> None:
+    def chance(self, has_prints: bool) -> None:
         """Return nothing: no fill is drawn."""
 
     def remarks(self, has_prints: bool) -> list[str]:
         """Say that the fills are too good."""
         return [
-            "fills are simulated: touch model, without the queue and the printed volume: it fills far too much, "
-            "for comparison only"
+            "fills are simulated: touch model, whole at the best price of our side, though nobody traded: it fills far "
+            "too much, and its profit is not to be believed; for comparison only"
         ]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Intensity:
-    """Draw fills at random: ever rarer away from the mid, as on a feed without prints nothing can be counted (P3).
+    """Draw fills at random: ever rarer away from the mid (P3), and only at prints where the feed has any.
 
-    An order at d cents from the mid (0 when it is better) is hit `fill_intensity` x exp(-`spread_k` x d) times a
-    second, as a Poisson process (Avellaneda and Stoikov 2008). A hit fills what is left of it with
+    A print at the price of an order d cents from the mid (0 when it is better), or through it, hits the order with the
+    probability exp(-`spread_k` x d). On a feed without prints hits come `fill_intensity` x exp(-`spread_k` x d) times a
+    second, as a Poisson process (Avellaneda and Stoikov 2008). A hit fills what is left of the order with
     `full_fill_probability`, else a fraction of that drawn from Beta(a, b) = `partial_beta`; never more than
-    `max_fraction` of what is displayed at the touch on its side. The draws of an order depend on `seed` and on its
-    number alone.
+    `max_fraction` of the print, or else of what is displayed at the touch on its side. The draws of an order depend on
+    `seed` and on its number alone.
     """
 
     seed: int = 0
@@ -144,21 +149,22 @@ class Intensity:
             raise ValueError("max_fraction must be above 0 and at most 1")
 
     def rules(self, has_prints: bool) -> kernel.Ints:
-        """Return what the kernel takes: it fills nothing of its own, and stops where a touch has moved."""
+        """Return what the kernel takes: it fills nothing of its own, and stops at prints or where a touch moved."""
         rules = np.zeros(kernel.RULES, np.int64)
-        rules[kernel.RULE_DRAWN] = 1
+        rules[kernel.RULE_DRAWN] = kernel.BY_PRINTS if has_prints else kernel.BY_TIME
         return rules
 
-    def chance(self) -> Chance:
+    def chance(self, has_prints: bool) -> Chance:
         """Return what draws the fills of a session."""
-        a, b = self.partial_beta
-        return Chance(
-            self.seed, self.fill_intensity, self.spread_k, self.full_fill_probability, a, b, self.max_fraction
-        )
+        rate, whole, (a, b) = self.fill_intensity, self.full_fill_probability, self.partial_beta
+        return Chance(has_prints, self.seed, rate, self.spread_k, whole, a, b, self.max_fraction)
 
     def remarks(self, has_prints: bool) -> list[str]:
-        """Say that the fills are drawn."""
-        said = [f"fills are simulated: intensity model, drawn at random with seed {self.seed}, not observed"]
+        """Say that the fills are drawn, and from what."""
+        said = f"fills are simulated: intensity model, drawn at random with seed {self.seed}, not observed"
         if has_prints:
-            said.append("the prints of this feed are not used: fill=queue counts them")
-        return said
+            return [said, "only a print at our price or through it can fill it; fill_intensity is not used"]
+        return [
+            said,
+            "no prints on this feed: fills ignore why others trade, so a profit from them is not to be believed",
+        ]

@@ -37,6 +37,7 @@ FIELDS = AT + 26
 CANCELS_AHEAD, CANCELS_SHARED, CANCELS_BEHIND = 0, 1, 2
 RULE_CANCELS, RULE_WHOLE, RULE_CROSS, RULE_DEPLETION, RULE_TOUCH, RULE_DRAWN = range(6)
 RULES = 6
+BY_TIME, BY_PRINTS = 1, 2  # what RULE_DRAWN draws fills at, if any
 
 # What a print is to our orders.
 VANISHED, PRINTED, REACHED = 0, 1, 2
@@ -303,7 +304,8 @@ def advance(
 ) -> tuple[int, int]:
     """Apply rows up to a time; stop after a row whose fills will be answered before the next row.
 
-    Where fills are drawn, prints fill nothing, and it also stops where a touch that our orders look at has moved.
+    Where fills are drawn, nothing is filled here: it stops after a print in a market of our orders, or, where they are
+    drawn by time, where the touch of one has moved.
 
     Returns the next row and the number of fills. The arrays are named once and a level is changed in place here: most
     rows are that, and reaching into the tuples, or calling out, would cost more than the change.
@@ -330,9 +332,10 @@ def advance(
         books.dirty,
     )
     count = queues.count
-    depletes, crosses, drawn = rules[RULE_DEPLETION] == 1, rules[RULE_CROSS] == 1, rules[RULE_DRAWN] == 1
+    depletes, crosses, touches = rules[RULE_DEPLETION] == 1, rules[RULE_CROSS] == 1, rules[RULE_TOUCH] == 1
+    drawn = rules[RULE_DRAWN]
     nothing, vanished, reached = np.int64(0), np.int64(VANISHED), np.int64(REACHED)
-    meant = np.int64(REACHED if rules[RULE_TOUCH] == 1 else PRINTED)
+    meant = np.int64(REACHED if touches else PRINTED)
     while i < end and at[i] <= until and n < room:
         had = n
         m = np.int64(market[i])
@@ -359,20 +362,24 @@ def advance(
                         _level_changed(queues, m, side, p, old, new, rules)
             i += 1
         elif kind == PRINT:
-            if not drawn and (count[m, 0] > 0 or count[m, 1] > 0):
+            resting = count[m, 0] > 0 or count[m, 1] > 0
+            if resting and drawn == 0:
                 taker, p = np.int64(sides[i]), np.int64(prices[i])
                 n = _print(queues, m, taker, p, sizes[i], at[i], rules, fills, n, meant)
             i += 1
+            if resting and drawn == BY_PRINTS:
+                break
         else:
             n = _snapshot(books, queues, rows, i, rules, fills, n)
             i += 1 + sizes[i]
-        if best[m, 0] != bid or best[m, 1] != ask:
-            if crosses:
-                for taker in (np.int64(ASK), np.int64(BID)):
-                    to = best[m, taker]
+        moved = best[m, 0] != bid or best[m, 1] != ask
+        if touches or (crosses and moved):
+            for taker in (np.int64(ASK), np.int64(BID)):
+                to = best[m, 1 - taker if touches else taker]
+                if 0 < to < PRICES - 1:  # an empty side reaches nobody
                     n = _print(queues, m, taker, to, nothing, at[i - 1], rules, fills, n, reached)
-            if drawn and (count[m, 0] > 0 or count[m, 1] > 0):
-                break
+        if moved and drawn == BY_TIME and (count[m, 0] > 0 or count[m, 1] > 0):
+            break
         if n > had:
             until = min(until, at[i - 1] + delay)
     return i, n

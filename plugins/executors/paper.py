@@ -143,7 +143,7 @@ class PaperExchange:
         self._fills = kernel.new_fills()
         self._fill_model = fill
         self._rules = fill.rules(data.info.prints > 0)
-        self._chance = fill.chance()
+        self._chance = fill.chance(data.info.prints > 0)
         self._grids = [Grid(market.tick) for market in data.markets]
         self._trading = [True] * len(data.markets)
         self._resting: dict[OrderNo, _Resting] = {}
@@ -229,14 +229,19 @@ class PaperExchange:
                 self._release(order)
 
     def _advance_by_chance(self, until: Micros) -> None:
-        """Apply rows and hits in order of time; at one moment rows come first."""
+        """Apply rows and hits in order of time; at one moment rows come first, and a print hits at once."""
+        assert self._chance is not None
         while True:
             row = self.next_row()
             order, at = self._next_hit()
             if row is not None and row <= min(until, at):
                 self._apply_rows(Micros(min(until, at)))
                 last = self._next - 1
-                self._follow(int(self._rows.market[last]), int(self._rows.at[last]))
+                told = Micros(int(self._rows.at[last]))
+                if not self._chance.by_prints:
+                    self._follow(int(self._rows.market[last]), told)
+                elif self._rows.kind[last] == kernel.PRINT and self._strike(last, told):
+                    until = Micros(min(until, told + self._settings.answer_latency))
             elif order is not None and at <= until:
                 self._hit(order, at)
                 until = Micros(min(until, at + self._settings.answer_latency))
@@ -261,16 +266,40 @@ class PaperExchange:
     def _hit(self, order: _Resting, at: Micros) -> None:
         assert self._chance is not None and order.hits is not None
         self._queue_up()
-        market, fields = order.market, self._queues.order[order.slot]
-        left = int(fields[kernel.LEFT])
+        market, left = order.market, self._left(order)
         best = int(self._books.best[market, order.side])
         displayed = int(self._books.size[market, order.side, best // self._data.steps[market]])
-        size = self._chance.hit(order.hits, left, displayed if self._trading[market] else 0)
+        self._draw_fill(order, self._chance.hit(order.hits, left, displayed if self._trading[market] else 0), at)
+
+    def _strike(self, row: int, at: Micros) -> bool:
+        """Let a print hit our orders that it reaches, best price first; whether it filled any."""
+        market, side = int(self._rows.market[row]), 1 - int(self._rows.side[row])
+        price, printed = int(self._rows.price[row]), int(self._rows.size[row])
+        bid, ask = self._books.best[market].tolist()
+        unused = printed if self._trading[market] else 0
+        filled = False
+        for slot in self._queues.mine[market, side, : self._queues.count[market, side]].tolist():
+            order, buys = self._by_slot[slot], side == kernel.BID
+            if price > order.yes_price if buys else price < order.yes_price:
+                break
+            assert self._chance is not None and order.hits is not None
+            left = self._left(order)
+            size = self._chance.strike(order.hits, order.yes_price, bid, ask, buys, left, printed, unused)
+            self._draw_fill(order, size, at)
+            unused -= size
+            filled = filled or size > 0
+        return filled
+
+    def _left(self, order: _Resting) -> int:
+        return int(self._queues.order[order.slot, kernel.LEFT])
+
+    def _draw_fill(self, order: _Resting, size: int, at: Micros) -> None:
+        """Fill so much of an order as was drawn."""
         if not size:
             return
         self._report_fill(order.place, order.place.price, Size(size), at, maker=True)
-        fields[kernel.LEFT] = left - size
-        if size == left:
+        left = self._queues.order[order.slot, kernel.LEFT] = self._left(order) - size
+        if not left:
             self._remove(order)
 
     def due(self, at: Micros) -> list[Fact]:
@@ -378,7 +407,8 @@ class PaperExchange:
         self._resting[number] = self._by_slot[slot] = order
         if self._chance is not None:
             order.hits = self._chance.start(number, at)
-            self._follow(order.market, at)
+            if not self._chance.by_prints:
+                self._follow(order.market, at)
         self._news(at, number, RESTING, "", f"paper-{number}")
 
     def _grow(self) -> None:

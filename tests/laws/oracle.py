@@ -178,8 +178,15 @@ class Oracle:
         other = self.best(1 - side)
         return other is not None and (other <= price if side == 0 else other >= price)
 
+    def touched(self, side: int, price: int) -> bool:
+        """Whether somebody else rests on a side, and nobody there is better than a price."""
+        own = self.best(side)
+        return own is not None and (own <= price if side == 0 else own >= price)
+
     def after_row(self) -> None:
-        """Fill whole what the other side has reached, where that is the rule."""
-        for order in [*self.queue(0), *self.queue(1)] if self.on_cross else []:
-            if self.reached(order.side, order.price):
+        """Fill whole what the other side has reached, or what is at the touch, where that is the rule."""
+        for order in [*self.queue(0), *self.queue(1)]:
+            if (self.on_cross and self.reached(order.side, order.price)) or (
+                self.touch and self.touched(order.side, order.price)
+            ):
                 self.fill(order, order.left)

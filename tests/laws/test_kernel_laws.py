@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from oracle import Oracle
 
 from pmrun.plugins.executors import kernel
-from pmrun.plugins.executors.fill import Cancels, Depletion, FillModel, Queue, Touch
+from pmrun.plugins.executors.fill import Cancels, Depletion, FillModel, Intensity, Queue, Touch
 from pmrun.plugins.feeds.rows import RowBuilder
 from pmrun.runner.market import Outcome
 from pmrun.runner.units import Micros, Price, Side, Size, complement
@@ -136,7 +136,7 @@ QUEUES = st.builds(
 def oracle_of(model: FillModel) -> Oracle:
     if isinstance(model, Queue):
         return Oracle(model.cancels, model.whole, model.on_cross, model.depletion is Depletion.ALWAYS)
-    return Oracle(on_cross=True, touch=True)
+    return Oracle(touch=True)
 
 
 @given(queue=QUEUES | st.builds(Touch), steps=STEPS)
@@ -166,6 +166,28 @@ def test_the_kernel_does_what_the_rules_of_the_queue_say(queue, steps):
             assert ours.sizes(side) == oracle.sizes[side]
             assert int(ours.books.best[0, side]) == (oracle.best(side) or (0 if side == 0 else 10_000))
     event(f"fills: {min(3, len(oracle.fills))}")
+
+
+@given(steps=STEPS, has_prints=st.booleans())
+def test_where_fills_are_drawn_the_kernel_fills_nothing_and_stops_where_something_is_drawn(steps, has_prints):
+    """At a print in a market of ours; or, without prints, where the touch moves that our orders look at."""
+    ours, plain = Compiled(Intensity(), has_prints), Compiled(Queue())
+    rows, stops = RowBuilder(), []
+    kernel.join(ours.books, ours.queues, 0, 0, 0, 4400, 10)
+    for step in steps:
+        if step[0] in ("join", "leave"):
+            continue
+        before = plain.books.best.tolist()
+        plain.row(step)
+        add_row(rows, plain.at, step)
+        if step[0] == "print" if has_prints else plain.books.best.tolist() != before:
+            stops.append(len(rows))
+    built, done, seen = rows.build(), 0, []
+    while done < len(built.at):
+        done, filled = kernel.advance(ours.books, ours.queues, built, done, 2**61, 0, ours.rules, ours.out)
+        assert filled == 0
+        seen.append(done)
+    assert seen == sorted({*stops, len(built.at)} - {0})
 
 
 @given(steps=STEPS, cancels=st.sampled_from(list(Cancels)))

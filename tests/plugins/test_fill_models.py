@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pmrun.plugins.executors import paper
+from pmrun.plugins.executors import kernel, paper
 from pmrun.plugins.executors.chance import NEVER
 from pmrun.plugins.executors.fill import Intensity, Queue, Touch
 from pmrun.plugins.executors.paper import Paper
@@ -227,7 +227,7 @@ def test_two_orders_at_one_price_are_hit_at_times_of_their_own():
 
 
 def test_time_that_goes_by_at_one_rate_is_added_up_at_once():
-    chance = Intensity().chance()
+    chance = Intensity().chance(False)
     hits = chance.start(1, NOON)
     chance.follow(hits, 1e-9, NOON)
     due = hits.at
@@ -273,19 +273,24 @@ def test_a_whole_fill_ends_the_order_and_frees_its_place():
     [
         Tape().book(0, BIDS, ()).book(100, BIDS, ()),
         Tape().book(0, (), ASKS).book(100, (), ASKS),
-        Tape().book(0).trade(1, Side.SELL, 4_300, 500).book(100),
+        Tape().book(0, BIDS, ()).trade(1, Side.SELL, 4_300, 500).book(100),
+        Tape().book(0, (), ASKS).trade(1, Side.SELL, 4_300, 500).book(100),
+        Tape().book(0).trade(99, Side.SELL, 4_300, 500),
     ],
-    ids=["no asks", "no bids", "a print is no hit"],
+    ids=["no asks", "no bids", "a print but no asks", "a print but no bids", "a feed with prints, none yet"],
 )
-def test_without_a_mid_or_an_intensity_nothing_is_hit(tape):
-    session = open_paper(tape, Intensity(fill_intensity=0 if tape.prints else 1_000))
+def test_without_a_mid_or_on_a_feed_with_prints_without_a_print_nothing_is_hit(tape):
+    session = open_paper(tape, Intensity(fill_intensity=1_000, spread_k=0))
     order = session.place(Side.BUY, 4_400, 20)
     assert session.to(90).shares(order) == 0
 
 
-def test_a_halted_market_has_no_hits():
-    tape = Tape().book(0).book(100)
-    tape.notes = [StatusChanged(Micros(NOON + 10 * SECOND), MarketNo(0), MarketStatus.HALTED)]
+@pytest.mark.parametrize("has_prints", [False, True])
+def test_a_halted_market_has_no_hits(has_prints):
+    tape = Tape().book(0)
+    for second in range(1, 90) if has_prints else ():
+        tape.trade(second, Side.SELL, 4_500, 10)
+    tape.book(100).notes = [StatusChanged(Micros(NOON + 10 * SECOND), MarketNo(0), MarketStatus.HALTED)]
     session = open_paper(tape, Intensity(fill_intensity=2, full_fill_probability=0, max_fraction=0.01))
     session.place(Side.BUY, 4_500, 10_000)
     times = [at for _, _, _, at in session.to(90).fills()]
@@ -313,9 +318,150 @@ def test_the_news_of_a_hit_takes_the_latency_back():
     assert late == pytest.approx(soon + 2)
 
 
-def test_a_drawn_fill_says_that_it_is_drawn():
-    assert "drawn at random with seed 3, not observed" in Intensity(seed=3).remarks(False)[0]
-    assert "not used" in Intensity().remarks(True)[1]
+def test_a_drawn_fill_says_that_it_is_drawn_and_what_it_does_not_know():
+    for has_prints in (False, True):
+        assert "drawn at random with seed 3, not observed" in Intensity(seed=3).remarks(has_prints)[0]
+    assert "only a print" in Intensity().remarks(True)[1]
+    assert "ignore why others trade, so a profit from them is not to be believed" in Intensity().remarks(False)[1]
+
+
+# Chance, on a feed with prints.
+
+
+def printed(seconds: int = 300) -> Tape:
+    """A touch that wanders by a cent, and a print a second, at the touch or through it."""
+    tape, chance = Tape(), Random(3)
+    for second in range(seconds):
+        bid = 4_500 + 100 * chance.choice([0, 0, 1, -1])
+        tape.book(second, ((bid, 100), (bid - 100, 60)), ((bid + 200, 80), (bid + 300, 70)))
+        taker, through = chance.choice(list(Side)), 100 * chance.choice([0, 0, 1])
+        price = bid - through if taker is Side.SELL else bid + 200 + through
+        tape.trade(second + 0.5, taker, price, chance.randint(1, 60))
+    return tape
+
+
+def prints_of(tape: Tape) -> dict[float, tuple[int, int, int]]:
+    """The side, price and size of each print, by its second."""
+    rows = tape.rows.build()
+    return {
+        (int(at) - NOON) / SECOND: (int(side), int(price), int(size))
+        for at, kind, side, price, size in zip(rows.at, rows.kind, rows.side, rows.price, rows.size, strict=True)
+        if kind == kernel.PRINT
+    }
+
+
+def struck(chunks: list[float], orders: Any = ((Side.BUY, 4_400), (Side.SELL, 4_800)), **settings: Any) -> Session:
+    session = open_paper(printed(), Intensity(**{"seed": 7, "max_fraction": 0.3} | settings))
+    for side, price in orders:
+        session.place(side, price, 500)
+    for until in [*sorted(chunks), 299.9]:
+        session.to(until)
+    return session
+
+
+@given(chunks=st.lists(st.floats(0.0, 299.0), max_size=30))
+def test_the_same_seed_lets_the_same_prints_hit_however_time_is_cut(chunks):
+    found = struck(chunks).fills()
+    assert len(found) > 20
+    assert found == struck([]).fills() != struck([], seed=8).fills()
+
+
+@given(
+    seed=st.integers(0, 2**32),
+    orders=st.lists(
+        st.tuples(st.just(Side.BUY), st.sampled_from([4_300, 4_400, 4_500]))
+        | st.tuples(st.just(Side.SELL), st.sampled_from([4_700, 4_800, 4_900])),
+        min_size=1,
+        max_size=6,
+    ),
+    fraction=st.floats(0.01, 1),
+)
+def test_fills_are_drawn_only_at_prints_by_the_opposite_taker_that_reach_us_and_never_exceed_them(
+    seed, orders, fraction
+):
+    session = struck([], orders, seed=seed, spread_k=0.1, max_fraction=fraction)
+    there, used = prints_of(printed()), dict.fromkeys(prints_of(printed()), 0)
+    for number, price, shares, at in session.fills():
+        side, limit = orders[number - 1]
+        taker, printed_at, size = there[at]
+        assert price == limit
+        assert taker == (kernel.ASK if side is Side.BUY else kernel.BID)
+        assert printed_at <= limit if side is Side.BUY else printed_at >= limit
+        filled = round(shares * SHARE)
+        assert filled % 10_000 == 0
+        assert 0 < filled <= fraction * size
+        used[at] += filled
+    assert all(used[at] <= size for at, (_, _, size) in there.items())
+    assert all(round(session.shares(number + 1), 6) <= 500 for number in range(len(orders)))
+
+
+@pytest.mark.parametrize(("price", "away"), [(4_500, 1.0), (4_400, 2.0), (4_600, 0.0)])
+def test_a_print_hits_ever_more_rarely_away_from_the_mid(price, away):
+    count, share = 2_000, 2.718281828 ** (-0.7 * away)
+    tape = Tape().book(0)
+    for second in range(1, count + 1):
+        tape.trade(second, Side.SELL, 4_300, 1_000)
+    session = open_paper(tape, Intensity(spread_k=0.7, full_fill_probability=1, max_fraction=0.001))
+    session.place(Side.BUY, price, 1_000_000)
+    hits = len(session.to(count + 1).fills())
+    assert abs(hits - count * share) <= 4 * (count * share * (1 - share)) ** 0.5
+
+
+@pytest.mark.parametrize(
+    ("taker", "price", "hit"),
+    [
+        (Side.SELL, 4_400, True),
+        (Side.SELL, 4_500, True),
+        (Side.SELL, 4_600, False),
+        (Side.BUY, 4_400, False),
+        (Side.BUY, 4_700, False),
+    ],
+)
+def test_a_bid_is_hit_by_sells_at_its_price_or_below_and_by_nothing_else(taker, price, hit):
+    session = open_paper(Tape().book(0).trade(1, taker, price, 100), Intensity(spread_k=0, full_fill_probability=1))
+    order = session.place(Side.BUY, 4_500, 20)
+    assert session.to(2).shares(order) == (20 if hit else 0)
+
+
+@pytest.mark.parametrize(
+    ("taker", "price", "hit"),
+    [
+        (Side.BUY, 4_800, True),
+        (Side.BUY, 4_700, True),
+        (Side.BUY, 4_600, False),
+        (Side.SELL, 4_800, False),
+        (Side.SELL, 4_500, False),
+    ],
+)
+def test_an_ask_is_hit_by_buys_at_its_price_or_above_and_by_nothing_else(taker, price, hit):
+    session = open_paper(Tape().book(0).trade(1, taker, price, 100), Intensity(spread_k=0, full_fill_probability=1))
+    order = session.place(Side.SELL, 4_700, 20)
+    assert session.to(2).shares(order) == (20 if hit else 0)
+
+
+def test_one_print_goes_to_the_best_of_our_orders_first_and_no_further_than_it_is():
+    tape = Tape().book(0).trade(1, Side.SELL, 4_300, 50)
+    session = open_paper(tape, Intensity(spread_k=0, full_fill_probability=1, max_fraction=0.8))
+    behind, best, second = (session.place(Side.BUY, price, 45) for price in (4_400, 4_600, 4_500))
+    session.to(2)
+    assert [session.shares(each) for each in (best, second, behind)] == [40, 10, 0]
+
+
+def test_nothing_is_applied_past_a_print_that_hit_and_is_answered_first():
+    tape = Tape().book(0)
+    for second in range(1, 100):
+        tape.trade(second, Side.SELL, 4_500, 10)
+    fill = Intensity(spread_k=0, full_fill_probability=1)
+    session = open_paper(tape, fill, answer_latency=Micros(3 * SECOND // 2))
+    order = session.place(Side.BUY, 4_500, 5)
+    session.to(1.6)  # hit at 1
+    assert session.shares(order) == 0
+    assert session.to(2.5).fills() == [(order, 4_500, 5, 2.5)]
+    for _ in range(2):
+        session.place(Side.BUY, 4_500, 5)
+    session.to(2.6)
+    session.exchange.advance(Micros(NOON + 99 * SECOND))
+    assert session.exchange.next_row() == NOON + 5 * SECOND  # hit at 3, to be told at 4.5
 
 
 @pytest.mark.parametrize(
@@ -338,7 +484,7 @@ def test_an_impossible_intensity_is_refused_by_the_name_of_its_setting(setting, 
 
 
 def test_an_order_that_is_never_hit_waits_forever():
-    chance = Intensity(fill_intensity=1e-300).chance()
+    chance = Intensity(fill_intensity=1e-300).chance(False)
     hits = chance.start(1, NOON)
     assert hits.at == NEVER
     chance.follow(hits, chance.rate_of(4_500, 4_500, 4_700, True), NOON)
@@ -349,33 +495,60 @@ def test_an_order_that_is_never_hit_waits_forever():
 
 
 @pytest.mark.parametrize(
-    "then",
+    ("side", "price", "then"),
     [
-        lambda tape: tape.level(1, Side.SELL, 4_500, 5),
-        lambda tape: tape.trade(1, Side.SELL, 4_500, 1),
-        lambda tape: tape.trade(1, Side.SELL, 4_300, 1),
+        (Side.BUY, 4_400, lambda tape: tape.level(1, Side.BUY, 4_500, 0)),
+        (Side.BUY, 4_400, lambda tape: tape.book(1, ((4_400, 500),))),
+        (Side.BUY, 4_400, lambda tape: tape.book(1, ((4_300, 500),))),
+        (Side.BUY, 4_500, lambda tape: tape.level(1, Side.SELL, 4_900, 5)),
+        (Side.BUY, 4_400, lambda tape: tape.trade(1, Side.SELL, 4_400, 1)),
+        (Side.BUY, 4_400, lambda tape: tape.trade(1, Side.SELL, 4_300, 1)),
+        (Side.SELL, 4_800, lambda tape: tape.level(1, Side.SELL, 4_700, 0)),
+        (Side.SELL, 4_800, lambda tape: tape.book(1, BIDS, ((4_900, 500),))),
+        (Side.SELL, 4_800, lambda tape: tape.trade(1, Side.BUY, 4_800, 1)),
     ],
-    ids=["the asks reach it", "one share is printed at it", "one share is printed through it"],
+    ids=[
+        "it is the best bid",
+        "it is the best bid of a new book",
+        "it is better than the best bid",
+        "it was the best bid already, when anything changes",
+        "one share is printed at it",
+        "one share is printed through it",
+        "it is the best ask",
+        "it is better than the best ask",
+        "one share is bought at it",
+    ],
 )
-def test_touch_fills_all_of_an_order_whatever_is_ahead_of_it(then):
+def test_touch_fills_all_of_an_order_at_the_touch_or_at_a_print_whatever_is_ahead_of_it(side, price, then):
     tape = then(Tape().book(0))
     touched, queued = open_paper(tape, Touch()), open_paper(tape)
     for session in (touched, queued):
-        session.place(Side.BUY, 4_500, 70)
+        session.place(side, price, 70)
         session.to(5)
     assert touched.shares(1) == 70
     assert queued.shares(1) <= 1
 
 
-def test_touch_leaves_alone_what_nobody_reached():
-    tape = Tape().book(0).level(1, Side.SELL, 4_600, 5).trade(2, Side.SELL, 4_600, 500).trade(3, Side.BUY, 4_400, 500)
-    session = open_paper(tape, Touch())
-    order = session.place(Side.BUY, 4_500, 70)
+@pytest.mark.parametrize(("side", "price"), [(Side.BUY, 4_400), (Side.SELL, 4_800)])
+@pytest.mark.parametrize(
+    "then",
+    [
+        lambda tape: tape.level(1, Side.SELL, 4_700, 5).level(2, Side.BUY, 4_500, 5),
+        lambda tape: tape.trade(1, Side.SELL, 4_500, 500).trade(2, Side.BUY, 4_700, 500),
+        lambda tape: tape.trade(1, Side.BUY, 4_400, 500).trade(2, Side.SELL, 4_800, 500),
+        lambda tape: tape.book(1, (), ()),
+    ],
+    ids=["others are better", "others are traded", "traded on the wrong side", "nobody is left"],
+)
+def test_touch_leaves_alone_what_is_not_at_the_touch_and_sides_that_are_empty(side, price, then):
+    session = open_paper(then(Tape().book(0)), Touch())
+    order = session.place(side, price, 70)
     assert session.to(5).shares(order) == 0
 
 
-def test_touch_says_that_it_fills_too_much():
-    assert "far too much" in Touch().remarks(True)[0]
+def test_touch_says_that_it_lies():
+    for has_prints in (False, True):
+        assert "its profit is not to be believed" in Touch().remarks(has_prints)[0]
 
 
 # Races.
