@@ -56,6 +56,9 @@ class Rows(NamedTuple):
     size: Ints  # of a level: absolute; of a SNAPSHOT row: how many levels follow
 
 
+ROW_TYPES = (np.int64, np.int64, np.int64, np.int32, np.uint8, np.uint8, np.int32, np.int64)
+
+
 class Books(NamedTuple):
     """The books of all markets, dense in ticks: level k is at price k x step, so that a book stays in the cache."""
 
@@ -569,7 +572,8 @@ class Session:
         self.last = np.zeros((markets, 2, most), np.int64)
         self.levels = np.zeros((markets, 2, most, 2), np.int64)
         self.moved = np.zeros(markets, np.int64)
-        rows = Rows(*map(np.ascontiguousarray, rows))
+        # Behind an address nothing is checked any more: whatever the feed gave has the declared type from here on.
+        rows = Rows(*(np.ascontiguousarray(column, kind) for column, kind in zip(rows, ROW_TYPES, strict=True)))
         self._arrays: list[Any] = [*books, *queues, *rows, *fills, rules, self.last, self.levels, self.moved]
         self._most = most
         self._fields = np.zeros(FIELDS, np.int64)

@@ -1,5 +1,6 @@
 """The matching kernel agrees with the oracle, never fills more than was printed, and builds one book from any order."""
 
+from array import array
 from dataclasses import dataclass
 from random import Random
 
@@ -356,3 +357,27 @@ def test_on_a_feed_without_prints_a_level_that_vanishes_counts_as_printed():
     kernel.join(ours.books, ours.queues, 0, 0, 0, 4500, 100)
     ours.row(("level", 1, 0, 4500, 80, Outcome.YES))
     assert ours.row(("level", 2, 0, 4500, 0, Outcome.YES)) == [(0, 4500, 30)]
+
+
+@given(STEPS)
+def test_a_session_does_what_its_parts_do(steps):
+    rows, moves, ours = RowBuilder(), array("q"), kernel.new_queues(1)
+    books, fills, rules = kernel.new_books(np.array([100], np.int64)), kernel.new_fills(), Queue().rules(True)
+    for at, step in enumerate(steps):
+        if step[0] in ("book", "level", "print"):
+            add_row(rows, at, step)
+    built = rows.build()
+    strange = kernel.Rows(*(np.repeat(column.astype(np.int64), 2)[::2] for column in built))
+    session_books, session_queues = kernel.new_books(np.array([100], np.int64)), kernel.new_queues(1)
+    session_fills = kernel.new_fills()
+    session = kernel.Session(session_books, session_queues, strange, session_fills, rules, 2)
+    for slot, step in enumerate(step for step in steps if step[0] == "join"):
+        kernel.join(books, ours, slot, 0, *step[1:])
+        moves.extend((slot, 0, *step[1:]))
+    if moves:
+        kernel.leave(ours, 0)
+        moves.extend((0, 0, 0, 0, 0))
+    done, filled = kernel.advance(books, ours, built, 0, 2**61, 2**60, rules, fills)
+    assert session.run(moves, 0, 2**61, 2**60) == (done, filled)
+    for left, right in zip((*books, *ours, *fills), (*session_books, *session_queues, *session_fills), strict=True):
+        assert (left == right).all()
