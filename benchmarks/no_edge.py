@@ -4,7 +4,7 @@
 
 Every trade on `feed=sim_no_edge` is at the expected payoff, itself included, and rewards are no part of PnL. A fill
 model that is honest shows a mean PnL within noise of zero, or below it by what hedging pays for taking; one that shows
-more invents its profit.
+more, as `touch` does, invents its profit. With `~hedging` the shares are held to the end: more noise, so more seeds.
 """
 
 import argparse
