@@ -711,11 +711,15 @@ class Desk:
             committed += sum([order.exposed for order, _ in kept])
             committed = self._judge_kept(state, kept, missing, committed)
         fit: list[Wanted] = []
+        beside: list[Wanted] = []  # an exit that waits for room keeps away the quotes that it would match
         for want in missing:
-            if self._fits(state, want, committed, fit):
+            if self._fits(state, want, committed, beside):
                 fit.append(want)
+                beside.append(want)
                 if want.side is BUY:
                     committed += want.price * want.size
+            elif want.purpose is not QUOTE:
+                beside.append(want)
         if state.unsafe and self._one_side_alone(state):
             fit = self._without_quotes(state, kept, fit)
         for want in fit:  # only now: a component that raised has kept all of them back

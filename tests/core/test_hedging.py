@@ -332,3 +332,20 @@ def test_an_unknown_answer_keeps_the_shares_promised():
     exit_no = max(desk.orders)
     assert only(Place, desk.handle(news(exit_no, News.UNKNOWN, later(1)))) == []
     assert only(Place, desk.handle(book_at("0.42", "0.50", later(2)))) == []
+
+
+def test_no_new_quote_takes_the_place_of_the_one_that_makes_way_for_an_exit():
+    desk, says = hedged_desk(bid(YES, "0.40"))
+    tell(desk, book_at("0.41", "0.50"), resting(1))
+    tell(desk, fill_of(desk.orders[1], "60"))
+    says.quotes = [bid(YES, "0.42"), bid(NO, "0.45")]
+    tell(desk, book_at("0.43", "0.50", later(1)), resting(2, later(1)), resting(3, later(1)))
+    waiting = tell(desk, book_at("0.40", "0.50", later(2)), confirmed(1, at=later(2)))
+    leaving = cancels(waiting)
+    assert leaving  # a quote at 0.42 would match the exit at 0.40
+    for second in range(3, 8):
+        said = desk.handle(book_at("0.40", "0.50", later(second)))
+        assert [price for _, side, price in places(said) if side is BUY] in ([], ["0.45"])
+    gone = [order.no for order in desk.in_play() if order.cancel_sent]
+    freed = tell(desk, *(canceled(no, later(9)) for no in gone))
+    assert (YES, SELL, "0.4") in places(freed)

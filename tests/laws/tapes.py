@@ -1,7 +1,7 @@
 """Random tapes and random strategies, and what is written down while one trades the other."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from random import Random
 from typing import Any
 
@@ -12,9 +12,11 @@ from scenes import market
 from pmrun.plugins.executors.fill import Cancels, Queue
 from pmrun.plugins.executors.paper import Paper
 from pmrun.plugins.feeds.rows import RowBuilder
+from pmrun.plugins.hedging.hedge_sell import HedgeSell
 from pmrun.plugins.pricing.maker_follow import MakerFollow
 from pmrun.plugins.pricing.nth_level import NthLevel
 from pmrun.plugins.pricing.reward_band import Join, RewardBand
+from pmrun.plugins.ranking.reward_ratio import RewardRatio
 from pmrun.plugins.refill.after_fill import AfterFill
 from pmrun.plugins.requote.on_deviation import OnDeviation
 from pmrun.plugins.risk.cliff import Cliff
@@ -23,6 +25,7 @@ from pmrun.plugins.risk.hedge_protection import HedgeProtection
 from pmrun.plugins.risk.position import Position
 from pmrun.plugins.risk.protection_size import ProtectionSize
 from pmrun.plugins.risk.stale_book import StaleBook
+from pmrun.plugins.risk.two_sided import TwoSided
 from pmrun.plugins.risk.volatility import Volatility
 from pmrun.plugins.sizing.fixed import Fixed
 from pmrun.plugins.sizing.reward_min import RewardMin
@@ -36,6 +39,7 @@ from pmrun.runner.market import FeeTerms, MarketNo, Outcome
 from pmrun.runner.ports import FeedData, FeedInfo
 from pmrun.runner.simulate import Simulation
 from pmrun.runner.units import Cash, HalfPrice, Micros, Price, Side, Size
+from pmrun.runner.universe import Rescan
 
 START = 1_763_985_600_000_000
 SECOND = 1_000_000
@@ -189,6 +193,7 @@ CHECKS: dict[str, Callable[[], object]] = {
     "risk.position": Position,
     "risk.protection": lambda: ProtectionSize(0.5),
     "risk.hedge": lambda: HedgeProtection(0.5),
+    "risk.both": TwoSided,
     "refill": lambda: AfterFill(wait=Micros(2 * SECOND)),
 }
 TIMED: dict[str, Callable[[], object]] = {
@@ -210,6 +215,8 @@ def compositions(draw: st.DrawFn, timed: bool = True, cap: bool = True, wild: bo
         st.sampled_from([None, OnDeviation(), OnDeviation(300.0, 2), OnDeviation(min_rest=Micros(2 * SECOND))])
     )
     by_rewards = draw(st.booleans())
+    hedging = draw(st.sampled_from([None, HedgeSell(), HedgeSell(max_bid_gap=Price(0), stop_loss_pct=None)]))
+    ranked = draw(st.booleans())
 
     def build() -> dict[str, object]:
         found: dict[str, object] = {"pricing": pricing()}
@@ -219,6 +226,10 @@ def compositions(draw: st.DrawFn, timed: bool = True, cap: bool = True, wild: bo
             found["risk.exposure"] = Exposure(Cash(CAP))
         if requote is not None:
             found["requote"] = requote
+        if hedging is not None:
+            found["hedging"] = replace(hedging)  # it remembers
+        if ranked:
+            found["ranking"] = RewardRatio()
         return found
 
     return build
@@ -229,7 +240,13 @@ ON_A_CLOCK = [Pace(every=Micros(500_000)), Pace(every=Micros(3 * SECOND), offset
 
 
 def settings_of(paces: Sequence[Pace]) -> st.SearchStrategy[DeskSettings]:
-    return st.builds(DeskSettings, pace=st.sampled_from(paces), sell_holdings=st.booleans())
+    return st.builds(
+        DeskSettings,
+        pace=st.sampled_from(paces),
+        sell_holdings=st.booleans(),
+        max_markets=st.integers(0, 1),
+        rescan=st.builds(Rescan, every=st.sampled_from([0, 5 * SECOND]).map(Micros), keep=st.booleans()),
+    )
 
 
 SETTINGS = settings_of(AT_ONCE + ON_A_CLOCK)

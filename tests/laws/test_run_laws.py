@@ -39,7 +39,7 @@ from pmrun.runner.desk import Desk, DeskSettings
 from pmrun.runner.facts import Fact, Filled, MarketStatus, StatusChanged, each
 from pmrun.runner.intents import Halt, Intent, Observed, Place
 from pmrun.runner.market import Outcome
-from pmrun.runner.orders import Order, State
+from pmrun.runner.orders import Order, Purpose, State
 from pmrun.runner.ports import FeedData, FeedInfo
 from pmrun.runner.units import Micros, Side, complement
 
@@ -71,9 +71,12 @@ def is_valid(watch: Watch, fact: Fact, intents: Sequence[Intent]) -> None:
         assert tick <= place.price <= 10_000 - tick
         assert place.size >= state.terms.min_order_size
         book = state.book.seen_by(place.outcome)
-        assert place.post_only
         assert book.two_sided
-        assert place.price < book.best_ask if place.side is BUY else place.price > book.best_bid
+        if place.post_only:
+            assert place.price < book.best_ask if place.side is BUY else place.price > book.best_bid
+        else:  # only what brings holdings back may take (R9)
+            assert place.purpose is not Purpose.QUOTE
+            assert place.side is not BUY
 
 
 def never_meets_itself(watch: Watch, fact: Fact, intents: Sequence[Intent]) -> None:
@@ -227,7 +230,8 @@ def test_our_fills_never_exceed_the_prints_that_made_them(data, build, settings,
     prints = prints_at(data)
     filled: dict[int, list[Filled]] = defaultdict(list)
     for fill in watch.fills.values():
-        filled[fill.at].append(fill)
+        if fill.maker:  # an exit that takes is filled by what is displayed
+            filled[fill.at].append(fill)
     for at, fills in filled.items():
         for (no, side), limit in {
             (m, s): sum(size for *where, _, size in prints[at] if where == [m, s]) for m in range(2) for s in (0, 1)
@@ -257,7 +261,8 @@ def test_all_fills_at_a_price_or_better_are_covered_by_prints_at_it_or_through_i
         ours = sum(
             fill.size
             for fill in watch.fills.values()
-            if (other := watch.placed[fill.order]).market == place.market
+            if fill.maker
+            and (other := watch.placed[fill.order]).market == place.market
             and bids(other) == bids(place)
             and not reaches(yes_price(other) - (1 if side == 0 else -1))
         )
