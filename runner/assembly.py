@@ -178,6 +178,13 @@ def plan(config: Mapping[str, Any]) -> Plan:
     return made
 
 
+def report_of(config: Mapping[str, Any]) -> Report | None:
+    """Build the report of a configuration and nothing else: a run of an older version still gets one."""
+    built = _build(config.get("report"), "report")
+    _check_offers(built, OFFERS["report"], config, "report")
+    return cast("Report | None", built)
+
+
 def _check_world(name: str, check: Callable[[], None]) -> None:
     """Have a component look whether what it names is there; it may not know under which node it stands."""
     try:

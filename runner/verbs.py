@@ -59,12 +59,12 @@ def report(arguments: list[str]) -> int:
     parser = _Parser("pmrun report", description="Write report.html of a finished run again.")
     parser.add_argument("run", type=Path)
     given = parser.parse_args(arguments)
-    from pmrun.runner.assembly import plan
+    from pmrun.runner.assembly import report_of
     from pmrun.runner.replay import read_config
     from pmrun.runner.runs import read_json
 
     read_json(given.run, "summary.json")
-    made = plan(read_config(given.run)).report
+    made = report_of(read_config(given.run))
     if made is None:
         raise ConfigError("report", "none", "this run was made without a report; choose one with report=html")
     print(made.write(given.run))
@@ -155,9 +155,12 @@ complete -o nospace -o default -F _pmrun_completion pmrun
 
 def stop(arguments: list[str]) -> int:
     """Cancel what an earlier session left bidding, wait for the answers, and end (R13)."""
+    parser = _Parser("pmrun stop", description="Cancel what bids, wait for the answers, and end; nothing is quoted.")
+    parser.add_argument("overrides", nargs="*", metavar="OVERRIDE", help="as for a run, such as strategy=reward_mm")
+    given = parser.parse_args(arguments)
     from pmrun.runner.hydra_app import run_hydra
 
-    return run_hydra([*arguments, "desk.stop_only=true"])
+    return run_hydra([*given.overrides, "desk.stop_only=true"])
 
 
 VERBS: dict[str, Callable[[list[str]], int]] = {
