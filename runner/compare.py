@@ -7,12 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-import yaml  # type: ignore[import-untyped]
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from pmrun.runner.errors import DataError
+from pmrun.runner.runs import read_summary, read_yaml
 
 # Keys of a summary that say when and how a run was made, not what it earned: they differ without meaning anything.
 OF_THE_RUN: Final = frozenset({"started_at", "ended_at", "wall_s", "journal_hash", "directory", "timings"})
@@ -75,7 +74,7 @@ class Comparison:
 def compare(first: Path, second: Path, *more: Path) -> Comparison:
     """Compare run directories with the first; raises DataError when one is not a finished run."""
     paths = (first, second, *more)
-    configs = [flatten(_config(path)) for path in paths]
+    configs = [flatten(read_yaml(path, "config.yaml")) for path in paths]
     summaries = [_summary(path) for path in paths]
     results = [flatten({k: v for k, v in summary.items() if k not in OF_THE_RUN}) for summary in summaries]
     made = [flatten({k: v for k, v in summary.items() if k in OF_THE_RUN}) for summary in summaries]
@@ -204,36 +203,7 @@ def _same(one: object, other: object) -> bool:
     return one == other
 
 
-def _config(path: Path) -> dict[str, Any]:
-    file = path / "config.yaml"
-    try:
-        found = yaml.safe_load(_read(file))
-    except yaml.YAMLError as error:
-        raise DataError(f"{file}: not YAML: {' '.join(str(error).split())}") from None
-    if not isinstance(found, dict):
-        raise DataError(f"{file}: not a configuration")
-    return found
-
-
 def _summary(path: Path) -> dict[str, Any]:
-    file = path / "summary.json"
-    try:
-        found = json.loads(_read(file))
-    except ValueError as error:
-        raise DataError(f"{file}: not JSON: {error}") from None
-    if not isinstance(found, dict):
-        raise DataError(f"{file}: not a summary")
-    if found.pop("complete", True) is False:
-        raise DataError(f"{file}: the run did not finish; there is nothing to compare")
-    return found
-
-
-def _read(file: Path) -> str:
-    if not file.parent.is_dir():
-        raise DataError(f"{file.parent}: no such directory")
-    try:
-        return file.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        raise DataError(f"{file.parent}: not a finished run: {file.name} is missing") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{file}: cannot be read: {error}") from None
+    summary = read_summary(path)
+    summary.pop("complete", None)
+    return summary

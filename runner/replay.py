@@ -5,8 +5,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import yaml  # type: ignore[import-untyped]
-
 from pmrun.runner.assembly import Plan
 from pmrun.runner.assembly import plan as make_plan
 from pmrun.runner.book import Book
@@ -29,7 +27,7 @@ from pmrun.runner.journal import (
 )
 from pmrun.runner.manifest import config_hash
 from pmrun.runner.run import ORDER_NAME
-from pmrun.runner.runs import read_json
+from pmrun.runner.runs import read_json, read_yaml
 
 BookSource = Callable[[BookAt], Book]
 
@@ -53,7 +51,7 @@ def replay(directory: Path) -> Verified:
     """Replay a run and compare every intent; raises VerificationFailed naming the first fact and field that differ."""
     manifest = read_json(directory, "manifest.json")
     summary = read_json(directory, "summary.json")
-    config = read_config(directory)
+    config = read_yaml(directory, "config.yaml")
     faults = list(_changed_settings(directory, config, manifest))
     result, fault = _compare(directory, config, manifest)
     if fault is not None:
@@ -63,17 +61,6 @@ def replay(directory: Path) -> Verified:
     if faults:
         raise VerificationFailed("; ".join(f"{fault.where}: {fault.what}" for fault in faults))
     return result
-
-
-def read_config(directory: Path) -> dict[str, Any]:
-    """Read a run's resolved configuration; raises DataError."""
-    try:
-        config = yaml.safe_load((directory / "config.yaml").read_text(encoding="utf-8"))
-    except (OSError, yaml.YAMLError) as error:
-        raise DataError(f"{directory / 'config.yaml'}: {error}") from None
-    if not isinstance(config, dict):
-        raise DataError(f"{directory / 'config.yaml'}: not a configuration")
-    return config
 
 
 def _changed_settings(directory: Path, config: dict[str, Any], manifest: dict[str, Any]) -> Iterator[_Fault]:

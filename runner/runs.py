@@ -4,20 +4,50 @@ import json
 from pathlib import Path
 from typing import Any
 
+import yaml  # type: ignore[import-untyped]
+
 from pmrun.runner.errors import DataError
 
 
-def read_json(directory: Path, name: str) -> dict[str, Any]:
-    """Read one of a run's JSON files; raises DataError when there is none, or it is not whole."""
-    path = directory / name
+def read_text(directory: Path, name: str) -> str:
+    """Read one of a run's files; raises DataError when the directory or the file is not there, or is no text."""
     if not directory.is_dir():
         raise DataError(f"{directory}: no such run directory")
     try:
-        value = json.loads(path.read_text(encoding="utf-8"))
+        return (directory / name).read_text(encoding="utf-8")
     except FileNotFoundError:
         raise DataError(f"{directory}: not a finished run: {name} is missing") from None
-    except (OSError, ValueError) as error:
-        raise DataError(f"{path}: {error}") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"{directory / name}: cannot be read: {error}") from None
+
+
+def read_json(directory: Path, name: str) -> dict[str, Any]:
+    """Read one of a run's JSON files; raises DataError when it is not there, or not an object."""
+    try:
+        value = json.loads(read_text(directory, name))
+    except ValueError as error:
+        raise DataError(f"{directory / name}: not JSON: {error}") from None
+    return _object(value, directory / name)
+
+
+def read_summary(directory: Path) -> dict[str, Any]:
+    """Read the summary of a finished run; raises DataError for one that did not finish."""
+    summary = read_json(directory, "summary.json")
+    if summary.get("complete") is False:
+        raise DataError(f"{directory / 'summary.json'}: the run did not finish")
+    return summary
+
+
+def read_yaml(directory: Path, name: str) -> dict[str, Any]:
+    """Read one of a run's YAML files; raises DataError when it is not there, or not a mapping."""
+    try:
+        value = yaml.safe_load(read_text(directory, name))
+    except yaml.YAMLError as error:
+        raise DataError(f"{directory / name}: not YAML: {' '.join(str(error).split())}") from None
+    return _object(value, directory / name)
+
+
+def _object(value: Any, path: Path) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise DataError(f"{path}: not what pmrun writes")
     return value

@@ -60,11 +60,10 @@ def report(arguments: list[str]) -> int:
     parser.add_argument("run", type=Path)
     given = parser.parse_args(arguments)
     from pmrun.runner.assembly import report_of
-    from pmrun.runner.replay import read_config
-    from pmrun.runner.runs import read_json
+    from pmrun.runner.runs import read_summary, read_yaml
 
-    read_json(given.run, "summary.json")
-    made = report_of(read_config(given.run))
+    read_summary(given.run)
+    made = report_of(read_yaml(given.run, "config.yaml"))
     if made is None:
         raise ConfigError("report", "none", "this run was made without a report; choose one with report=html")
     print(made.write(given.run))

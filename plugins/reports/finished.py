@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from pmrun.plugins.stores.sqlite import FILE, connect_read_only
 from pmrun.runner.errors import DataError
+from pmrun.runner.runs import read_json, read_summary
 
 SIMULATED: Final = "simulated"
 ESTIMATED: Final = "estimated"
@@ -65,28 +66,13 @@ class Finished:
 @contextmanager
 def opened(path: Path) -> Iterator[Finished]:
     """Open a run directory; raises DataError when it is not one, or not finished."""
-    summary = read_object(path / "summary.json")
-    if summary.get("complete") is False:
-        raise DataError(f"{path / 'summary.json'}: the run did not finish")
-    manifest = read_object(path / "manifest.json")
+    summary = read_summary(path)
+    manifest = read_json(path, "manifest.json")
     with closing(connect_read_only(path / FILE)) as db:
         try:
             yield Finished(path, summary, manifest, db, _labels(summary, db))
         except sqlite3.Error as error:
             raise DataError(f"{path / FILE}: {error}") from None
-
-
-def read_object(path: Path) -> dict[str, Any]:
-    """Read a JSON object; raises DataError naming the file that is missing or is not one."""
-    try:
-        found = json.loads(path.read_bytes())
-    except FileNotFoundError:
-        raise DataError(f"{path}: no such file; not a finished run directory") from None
-    except (OSError, ValueError) as error:
-        raise DataError(f"{path}: cannot be read: {error}") from None
-    if not isinstance(found, dict):
-        raise DataError(f"{path}: not a JSON object")
-    return found
 
 
 def _labels(summary: Mapping[str, Any], db: sqlite3.Connection) -> Labels:

@@ -134,9 +134,9 @@ def test_square_brackets_in_a_value_are_text_and_no_colour(make_run):
         (lambda run: (run / "config.yaml").unlink(), "not a finished run: config.yaml is missing"),
         (lambda run: (run / "summary.json").write_text('{"complete": false}'), "did not finish"),
         (lambda run: (run / "summary.json").write_text('{"cut'), "not JSON"),
-        (lambda run: (run / "summary.json").write_text("[]"), "not a summary"),
+        (lambda run: (run / "summary.json").write_text("[]"), "not what pmrun writes"),
         (lambda run: (run / "config.yaml").write_text("a: [1"), "not YAML"),
-        (lambda run: (run / "config.yaml").write_text("text"), "not a configuration"),
+        (lambda run: (run / "config.yaml").write_text("text"), "not what pmrun writes"),
         (lambda run: (run / "config.yaml").write_bytes(b"\xff\xfe\xff"), "cannot be read"),
     ],
 )
@@ -149,5 +149,5 @@ def test_what_is_no_finished_run_is_refused_in_one_line(make_run, spoil, message
 
 
 def test_a_directory_that_is_not_there_is_refused(make_run, tmp_path):
-    with pytest.raises(DataError, match="nowhere: no such directory"):
+    with pytest.raises(DataError, match="nowhere: no such run directory"):
         compare(make_run("a"), tmp_path / "nowhere")
