@@ -19,7 +19,7 @@ def load_environment(folder: Path) -> None:
     path = folder / FILE
     try:
         mode = path.stat().st_mode
-        lines = path.read_text(encoding="utf-8").splitlines() if stat.S_ISREG(mode) else []
+        lines = path.read_text(encoding="utf-8-sig").splitlines() if stat.S_ISREG(mode) else []
     except FileNotFoundError:
         return
     except (OSError, UnicodeDecodeError) as error:
@@ -36,6 +36,10 @@ def _variable(line: str) -> tuple[str, str] | None:
     name, value = name.strip(), value.strip()
     if not equals or not name.startswith(PREFIXES) or not name.isidentifier():
         return None
-    if len(value) >= 2 and value[0] == value[-1] and value[0] in "\"'":
-        value = value[1:-1]
+    if value[:1] in ("'", '"'):
+        value, quote, more = value[1:].partition(value[0])
+        if not quote or (more.strip() and not more.strip().startswith("#")):
+            raise ConfigError(
+                f"{FILE}: {name}", None, "quotes have to be closed, with nothing but a # comment after them"
+            )
     return name, value

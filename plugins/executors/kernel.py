@@ -157,9 +157,13 @@ def _fill(queues: Any, m: Int, side: Int, rank: Int, size: Int, at: Int, fills: 
     """Fill an order, and take it out of its queue when nothing of it is left."""
     slot = queues.mine[m, side, rank]
     o = queues.order[slot]
+    before = np.int64(0)
+    if n >= len(fills.slot) - SLOTS and fills.slot[n - 1] == slot and fills.at[n - 1] == at:
+        n -= 1  # a row may wipe out thousands of levels: where room runs short, parts of one order are one record
+        before = fills.size[n]
     fills.slot[n] = slot
     fills.price[n] = o[PRICE]
-    fills.size[n] = size
+    fills.size[n] = before + size
     fills.at[n] = at
     o[LEFT] -= size
     if o[LEFT] <= 0:
@@ -419,8 +423,10 @@ def leave(queues: Any, slot: Int) -> None:
     mine = queues.mine[m, side]
     n = queues.count[m, side] - 1
     rank = 0
-    while mine[rank] != slot:
+    while rank <= n and mine[rank] != slot:
         rank += 1
+    if rank > n:
+        return  # it is not there: nothing may be written behind an address
     while rank < n:
         mine[rank] = mine[rank + 1]
         rank += 1

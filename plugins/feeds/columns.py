@@ -87,9 +87,11 @@ def _read(path: Path) -> dict[str, Any]:
         raise DataError(f"{path}: columns are empty or of different lengths")
     if (np.diff(columns["ts"]) < 0).any():
         raise DataError(f"{path}: ts goes backwards")
-    outside = (columns["px"] < 1) | (columns["px"] > 99) | (columns["qty"] < 0) | (columns["kind"] > 2)
+    outside = (columns["px"] < 1) | (columns["px"] > 99) | (columns["qty"] < 0)
+    for name, highest in (("kind", 2), ("side", 1)):
+        outside |= (columns[name] < 0) | (columns[name] > highest)
     if outside.any() or columns["token"].min() < 0:
-        raise DataError(f"{path}: row {int(outside.argmax())} has a price, size or kind out of range")
+        raise DataError(f"{path}: row {int(outside.argmax())} has a price, size, kind or side out of range")
     return columns
 
 

@@ -9,7 +9,7 @@ from pmrun.runner.facts import Fact, Filled, OrderNews
 from pmrun.runner.hooks import WHOLE_BOOK, Unhedged, Wanted, hookimpl
 from pmrun.runner.inventory import Holding, Inventory
 from pmrun.runner.market import Market, MarketNo, Outcome
-from pmrun.runner.orders import Order, Purpose, State
+from pmrun.runner.orders import Order, OrderNo, Purpose, State
 from pmrun.runner.units import ONE, PRICE_SCALE, Micros, Price, Side, Size
 
 MILLION = 1_000_000
@@ -26,12 +26,13 @@ class Exit(NamedTuple):
 
 
 class _Failures:
-    """How often in a row an exit was rejected, and until when it is not tried again."""
+    """How often in a row an exit was rejected, which was the last, and until when none is tried again."""
 
-    __slots__ = ("count", "until")
+    __slots__ = ("count", "last", "until")
 
     def __init__(self) -> None:
         self.count = 0
+        self.last: OrderNo | None = None
         self.until = Micros(0)
 
 
@@ -42,7 +43,8 @@ class HedgeSell:
     The steps, from the average cost of what is held: the highest price at which bids within `max_bid_gap` below the
     cost take all of it; else the best bid if that is within max_bid_gap; else max(cost, mid) plus
     `min_profit_margin_bps`, resting. When the best bid is `stop_loss_pct` below the cost, or `take_profit_pct` above
-    it, everything is sold into the bids. `dynamic_follow_enabled` moves a resting exit with the market; without, it
+    it, everything is sold into the bids; a stop loss no deeper than `stop_loss_max_slippage` below the best bid (null:
+    however deep), where the rest then waits. `dynamic_follow_enabled` moves a resting exit with the market; without, it
     keeps its price. A rejected exit is tried again after `retry_delay` seconds, `max_retries` times in a row; then an
     alarm is given and the next attempt waits for `cooldown` seconds.
     """
@@ -50,6 +52,7 @@ class HedgeSell:
     max_bid_gap: Price = Price(500)
     min_profit_margin_bps: float = 5.0
     stop_loss_pct: float | None = 0.10
+    stop_loss_max_slippage: Price | None = Price(1_000)
     take_profit_pct: float | None = 0.10
     dynamic_follow_enabled: bool = True
     max_retries: int = 10
@@ -68,6 +71,8 @@ class HedgeSell:
             raise ValueError("min_profit_margin_bps must be from 0 to 10,000")
         if self.stop_loss_pct is not None and not 0 < self.stop_loss_pct < 1:
             raise ValueError("stop_loss_pct must be above 0 and below 1, or null")
+        if self.stop_loss_max_slippage is not None and not 0 <= self.stop_loss_max_slippage < ONE:
+            raise ValueError("stop_loss_max_slippage must be from 0 to below 1 dollar, or null")
         if self.take_profit_pct is not None and not 0 < self.take_profit_pct <= 100:
             raise ValueError("take_profit_pct must be above 0 and at most 100, or null")
         if not self.max_retries >= 1:
@@ -87,6 +92,9 @@ class HedgeSell:
                 self._failures.pop(key, None)
             return
         failures = self._failures.setdefault(key, _Failures())
+        if failures.last == order.no:
+            return  # told twice
+        failures.last = order.no
         failures.count += 1
         wait = self.retry_delay if failures.count <= self.max_retries else self.cooldown
         failures.until = Micros(fact.at + wait)
@@ -138,7 +146,7 @@ class HedgeSell:
             yield Unhedged(outcome, Size(holding.pending), "awaiting_settlement", {"size": holding.pending})
         if size <= 0:
             return
-        way = self._exit(market, book, holding, size, working)
+        way = _on_the_grid(self._exit(market, book, holding, size, working), market.tick)
         kept = [order for order in working if order.price == way.price and order.purpose is way.purpose]
         more = size - sum(order.remaining for order in kept)
         if kept and (more == 0 or more >= market.min_order_size):  # what rests keeps its place in the queue
@@ -160,7 +168,9 @@ class HedgeSell:
         worth = best * holding.held * MILLION  # in the unit of cost x price scale x a million
         cost = holding.cost * PRICE_SCALE
         if self.stop_loss_pct is not None and worth <= cost * (MILLION - round(self.stop_loss_pct * MILLION)):
-            return Exit(_covering(book.bids, size, 0) or book.bids[-1][0], "stop_loss", Purpose.FLATTEN, True)
+            deepest = 0 if self.stop_loss_max_slippage is None else best - self.stop_loss_max_slippage
+            price = _covering(book.bids, size, deepest) or max(book.bids[-1][0], deepest)
+            return Exit(Price(price), "stop_loss", Purpose.FLATTEN, True)
         if self.take_profit_pct is not None and worth >= cost * (MILLION + round(self.take_profit_pct * MILLION)):
             lowest = -(-cost // holding.held)  # a profit is not given back by selling deep
             return Exit(_covering(book.bids, size, lowest) or best, "take_profit", Purpose.FLATTEN, True)
@@ -183,6 +193,11 @@ class HedgeSell:
         by_mid = -(-book.mid_half * scale // (2 * BASIS_POINTS * 100))
         wished = max(by_cost, by_mid, best + market.tick)
         return Price(min(-(-wished // market.tick) * market.tick, ONE - market.tick))
+
+
+def _on_the_grid(way: Exit, tick: Price) -> Exit:
+    """Put a price on the tick, down: a level may lie off a grid that changed, and no exchange takes such a price."""
+    return way._replace(price=Price(min(max(way.price // tick * tick, tick), ONE - tick)))
 
 
 def _covering(bids: Levels, size: Size, lowest: int) -> Price | None:

@@ -43,6 +43,21 @@ def test_a_file_that_others_can_use_is_refused(env_file, tmp_path, mode):
     assert "POLYMARKET_PRIVATE_KEY" not in os.environ
 
 
+@pytest.mark.parametrize("written", [f'"{CANARY}" # mine', f"'{CANARY}'", f'"{CANARY}"', CANARY])
+def test_a_value_is_taken_without_its_quotes_and_what_is_said_after_them(env_file, tmp_path, written):
+    env_file(f"\ufeffPOLYMARKET_PRIVATE_KEY={written}\n")
+    load_environment(tmp_path)
+    assert os.environ["POLYMARKET_PRIVATE_KEY"] == CANARY
+
+
+@pytest.mark.parametrize("written", [f'"{CANARY}', f'"{CANARY}" {CANARY}'])
+def test_a_quote_that_is_not_closed_is_named_and_its_value_is_not_shown(env_file, tmp_path, written):
+    env_file(f"POLYMARKET_PRIVATE_KEY={written}\n")
+    with pytest.raises(ConfigError, match="POLYMARKET_PRIVATE_KEY") as refused:
+        load_environment(tmp_path)
+    assert CANARY not in str(refused.value)
+
+
 def test_what_is_not_ours_is_left_alone_whoever_can_read_it(env_file, tmp_path, monkeypatch):
     monkeypatch.delenv("DATABASE_URL", raising=False)
     env_file(f"DATABASE_URL={CANARY}\nnot a variable\nPOLYMARKET_ODD-NAME=x\n", 0o644)

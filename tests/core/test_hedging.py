@@ -81,7 +81,7 @@ def test_settings_have_the_seeds_names_and_numbers():
     ],
 )
 def test_a_fill_is_sold_into_bids_near_its_price(outcome, bids, basis, price, takes):
-    assert step(exits(seen(outcome, bids), outcome=outcome)) == (basis, price, takes)
+    assert step(exits(seen(outcome, bids), outcome=outcome, tick=Price(1))) == (basis, price, takes)
 
 
 @pytest.mark.parametrize(
@@ -113,9 +113,38 @@ def test_a_tenth_below_its_cost_everything_is_sold(outcome, best, basis):
     assert answer[2] is (basis != "hedge_rest")
 
 
-def test_a_stop_loss_sells_down_to_the_level_that_takes_all_however_deep():
-    assert step(exits(seen(YES, "0.40x5 0.10x100"), cost="0.80")) == ("stop_loss", "0.1", True)
-    assert step(exits(seen(YES, "0.40x5 0.10x1"), cost="0.80")) == ("stop_loss", "0.1", True)
+@pytest.mark.parametrize(
+    ("bids", "price"),
+    [
+        ("0.40x5 0.35x15 0.10x100", "0.35"),  # the level that completes it
+        ("0.40x5 0.30x15 0.10x100", "0.3"),  # exactly stop_loss_max_slippage below the best bid
+        ("0.40x5 0.29x15 0.01x100", "0.3"),  # no deeper: the rest waits there
+        ("0.40x5 0.35x1", "0.35"),  # there is no more
+    ],
+)
+def test_a_stop_loss_sells_no_deeper_than_its_slippage(bids, price):
+    assert step(exits(seen(YES, bids), cost="0.80")) == ("stop_loss", price, True)
+
+
+def test_without_a_limit_of_slippage_a_stop_loss_sells_however_deep():
+    all_in = HedgeSell(stop_loss_max_slippage=None)
+    assert step(exits(seen(YES, "0.40x5 0.10x100"), cost="0.80", hedging=all_in)) == ("stop_loss", "0.1", True)
+    assert step(exits(seen(YES, "0.40x5 0.10x1"), cost="0.80", hedging=all_in)) == ("stop_loss", "0.1", True)
+
+
+@pytest.mark.parametrize(("bids", "price"), [("0.955x100", "0.95"), ("0.95x100", "0.95"), ("0.005x100", "0.01")])
+def test_an_exit_is_on_the_tick_even_where_the_bid_it_sells_into_is_not(bids, price):
+    assert step(exits(book(bids, "0.99x9"), cost="0.95"))[1] == price
+
+
+def test_a_rejection_told_twice_is_one():
+    desk, _ = hedged_desk(bid(YES, "0.40"))
+    tell(desk, book_at("0.41", "0.50"), resting(1))
+    bought(desk, "100")
+    exit_no = max(desk.orders)
+    for _ in range(12):
+        desk.handle(OrderNews(NOON, OrderNo(exit_no), News.REJECTED, "not enough balance / allowance"))
+    assert places(desk.handle(TimerDue(later(1)))) == [(YES, SELL, "0.41")]
 
 
 @pytest.mark.parametrize(("best", "basis"), [("0.55", "take_profit"), ("0.5499", "hedge_cover")])
@@ -189,6 +218,8 @@ def test_without_dynamic_follow_an_exit_keeps_its_price_until_the_stop():
         ("min_profit_margin_bps", -1.0),
         ("max_retries", 0),
         ("cooldown", 0),
+        ("stop_loss_max_slippage", Price(-1)),
+        ("stop_loss_max_slippage", Price(10_000)),
         ("retry_delay", 0),
     ],
 )
