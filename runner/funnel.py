@@ -44,9 +44,9 @@ class Verdict(NamedTuple):
 
     @property
     def stage(self) -> str:
-        """The stage that dropped it, or `selected`."""
+        """The stage that dropped it, or `selected`; what was selected and has lost its book or ended is so no more."""
         if self.selected:
-            return SELECTED
+            return self.since or SELECTED
         if self.reason is None:
             return BOOK
         if self.reason.by == "universe":
@@ -56,7 +56,7 @@ class Verdict(NamedTuple):
     @property
     def rank(self) -> float | None:
         """What the ranking made of it, where it came so far and there is one."""
-        if self.reason is None or self.stage not in (SELECTED, ROOM):
+        if self.reason is None or not (self.selected or self.stage == ROOM):
             return None
         rank = self.reason.numbers.get("rank", self.reason.numbers.get("value"))
         return float(rank) if isinstance(rank, int | float) else None
@@ -103,14 +103,18 @@ class Funnel:
 
     @property
     def selected(self) -> int:
-        """How many markets were selected when they were last judged."""
-        return sum(verdict.selected for verdict in self._verdicts.values())
+        """How many markets are selected at the end: never more than `universe.max_markets`."""
+        return sum(verdict.stage == SELECTED for verdict in self._verdicts.values())
 
     def stages(self) -> list[Stage]:
-        """Return every filter in order with what it dropped; other stages only where they dropped something."""
-        dropped = Counter(verdict.stage for verdict in self._verdicts.values() if not verdict.selected)
-        others = sorted(dropped.keys() - {*self._stages, ROOM})
-        names = [name for name in [*self._stages, *others, ROOM] if name in dropped or name in self._stages]
+        """Return every filter in order with what it dropped; other stages only where they dropped something.
+
+        Last comes what ended a market that had been selected, such as `resolved`.
+        """
+        dropped = Counter(verdict.stage for verdict in self._verdicts.values() if verdict.stage != SELECTED)
+        ended = sorted({verdict.since for verdict in self._verdicts.values() if verdict.selected and verdict.since})
+        others = sorted(dropped.keys() - {*self._stages, ROOM, *ended})
+        names = [name for name in [*self._stages, *others, ROOM, *ended] if name in dropped or name in self._stages]
         found, left = [], len(self._verdicts)
         for name in names:
             if name != BOOK or dropped[BOOK]:

@@ -10,7 +10,7 @@ from rich.text import Text
 
 from pmrun.runner.assembly import Plan
 from pmrun.runner.errors import DataError
-from pmrun.runner.funnel import MEASURED, Funnel, Verdict, short, words
+from pmrun.runner.funnel import MEASURED, SELECTED, Funnel, Verdict, short, words
 from pmrun.runner.intents import Intent, Number
 from pmrun.runner.ports import Exchange, FeedInfo
 from pmrun.runner.progress import Progress
@@ -80,7 +80,7 @@ def _plain(no: int, verdict: Verdict) -> dict[str, Any]:
         "market": no,
         "slug": verdict.terms.slug,
         "question": verdict.terms.question,
-        "verdict": "selected" if verdict.selected else "dropped" if reason else "waiting",
+        "verdict": "selected" if verdict.stage == SELECTED else "dropped" if reason else "waiting",
         "by": reason.by if reason else None,
         "code": reason.code if reason else None,
         **{name: numbers.get(name) for name in MEASURED},

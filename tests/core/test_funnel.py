@@ -104,6 +104,14 @@ def test_a_market_that_cannot_be_judged_any_more_keeps_its_verdict(first):
     assert (verdict.reason, verdict.since) == (first, "resolved")
 
 
+def test_a_market_that_was_selected_and_has_resolved_makes_room_in_the_count_too():
+    before, after = say(a_funnel(2), CHOSEN, FULL), say(say(a_funnel(2), CHOSEN, FULL), RESOLVED, CHOSEN, at=1200)
+    assert (before.selected, after.selected) == (1, 1)
+    assert after.stages()[-1] == Stage("resolved", 2, 1)
+    assert after.summary()["rejected_by"] == {"resolved": 1}
+    assert after.summary()["ever_selected"] == 2
+
+
 def test_a_market_without_a_book_is_waited_for_until_it_is_judged():
     funnel = a_funnel(1)
     assert funnel.waiting
