@@ -24,7 +24,7 @@ from pmrun.runner.intents import INTENTS, Intent
 from pmrun.runner.market import MarketNo
 from pmrun.runner.units import Micros, Price, Size
 
-VERSION = 1
+VERSION = 2  # 2: news of an order leaves out what it does not say
 FILE = "journal.jsonl"
 _BUFFER = 4096  # lines
 

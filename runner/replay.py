@@ -13,6 +13,7 @@ from pmrun.runner.errors import DataError, VerificationFailed
 from pmrun.runner.facts import Fact, each
 from pmrun.runner.hooks import Hooks
 from pmrun.runner.journal import (
+    VERSION,
     BookAt,
     End,
     Header,
@@ -68,6 +69,10 @@ def _changed_settings(directory: Path, config: dict[str, Any], manifest: dict[st
     first = next(read_journal(directory), None)
     if first is None or not isinstance(first.entries[0], Header):
         raise DataError(f"{directory}: the journal has no first line")
+    version = first.entries[0].version
+    if version != VERSION:
+        reason = f"this pmrun verifies version {VERSION}; use the pmrun that made the run"
+        raise DataError(f"{directory}: a journal of version {version}; {reason}")
     found = first_difference(first.entries[0].config, plain_values(config))
     if found:
         key, recorded, now = found

@@ -148,6 +148,12 @@ def test_a_journal_that_was_cut_off_is_named(run):
         replay(run)
 
 
+def test_a_journal_of_another_version_is_named_and_not_called_tampered_with(run):
+    altered(run, '"k":"journal"', lambda entries: entries[0].update(version=1))
+    with pytest.raises(DataError, match="a journal of version 1; this pmrun verifies version 2"):
+        replay(run)
+
+
 @pytest.mark.parametrize("missing", ["summary.json", "manifest.json", "journal.jsonl", "config.yaml"])
 def test_a_run_without_one_of_its_files_cannot_be_verified(run, missing):
     (run / missing).unlink()
