@@ -6,12 +6,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from pmrun.runner.facts import Fact, Listed, each
-from pmrun.runner.intents import Drop, Intent, Number, Reason, Select
+from pmrun.runner.intents import CancelAll, Drop, Intent, Number, Reason, Select
 from pmrun.runner.market import Market, MarketNo
 
 BOOK = "book"  # the stage of markets without a book that can be quoted
 ROOM = "universe.max_markets"  # the stage of markets that passed, and others are better
 SELECTED = "selected"
+STOPPED = "what an earlier session left bidding was cancelled; nothing was quoted"
 MEASURED = ("value", "limit", "margin", "unit")
 
 
@@ -75,6 +76,7 @@ class Funnel:
         self._stages = [*names[:needing], BOOK, *names[needing:]]
         self._verdicts: dict[MarketNo, Verdict] = {}
         self._traded: set[MarketNo] = set()
+        self._only_stopped = False  # `pmrun stop`: no market was to be traded (R13)
 
     def record(self, fact: Fact, intents: Sequence[Intent]) -> None:
         """Learn one step of the desk."""
@@ -87,6 +89,8 @@ class Funnel:
                 self._verdicts[intent.market] = self._verdicts[intent.market].after(selected, intent.reason)
                 if selected:
                     self._traded.add(intent.market)
+            elif type(intent) is CancelAll and intent.reason.code == "stop_only":
+                self._only_stopped = True
 
     def close(self) -> None:
         """Nothing to finish."""
@@ -126,6 +130,8 @@ class Funnel:
         """Say which filter dropped the most and how to do without it, if no market was ever traded."""
         if self._traded:
             return None
+        if self._only_stopped:
+            return STOPPED
         scanned = len(self._verdicts)
         if not scanned:
             return "the feed lists no market"
@@ -150,6 +156,7 @@ class Funnel:
                 for name, came, dropped in stages
             ],
             "nothing_left": self.nothing_left(),
+            "assumed": sorted({field for verdict in self._verdicts.values() for field in verdict.terms.assumed}),
         }
 
 

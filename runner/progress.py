@@ -59,13 +59,15 @@ class Progress:
 def rows_of(summary: dict[str, Any]) -> list[tuple[str, str]]:
     """Return the lines of the table that ends a run."""
     pnl, orders, fills, markets = (summary[key] for key in ("pnl_usd", "orders", "fills", "markets"))
-    rejected = ", ".join(f"{name} {count}" for name, count in markets["rejected_by"].items())
+    fees_assumed = any("fee" in field.lower() for field in markets["assumed"])
+    rewards_assumed = summary["rewards"] is not None and summary["rewards"]["terms_assumed"]
+    only_stopped = "stop_only" in summary["cancels"]
     label = "simulated market, simulated fills" if summary["simulated"] else "recorded market, simulated fills"
     rows = [
         ("strategy", f"{summary['strategy']} on {summary['exchange']} ({label})"),
         ("feed", f"{summary['feed']}: {summary['source']}"),
         ("market time", f"{summary['market_time']['from']} to {summary['market_time']['to']}"),
-        ("markets", f"{markets['selected']} of {markets['scanned']}{'; dropped by ' + rejected if rejected else ''}"),
+        ("markets", f"none of {markets['scanned']} was to be traded" if only_stopped else _markets(markets)),
         (
             "orders",
             f"{orders['placed']} placed, {orders['cancelled']} cancelled, {orders['rejected']} rejected; "
@@ -75,13 +77,19 @@ def rows_of(summary: dict[str, Any]) -> list[tuple[str, str]]:
         (
             "PnL",
             f"${pnl['total']:+,.2f} (realised {pnl['realised']:+,.2f}, unrealised {pnl['unrealised']:+,.2f}, "
-            f"fees {pnl['fees']:,.2f})",
+            f"fees {pnl['fees']:,.2f}{_terms(fees_assumed)})",
         ),
-        ("estimated", f"rebates ${pnl['rebates']:,.2f}; rewards {_estimate(pnl['rewards_estimated'])}"),
+        (
+            "estimated",
+            f"rebates ${pnl['rebates']:,.2f}{_terms(fees_assumed)}; "
+            f"rewards {_estimate(pnl['rewards_estimated'])}{_terms(rewards_assumed)}",
+        ),
         ("most exposed", f"${summary['exposure_max_usd']:,.2f}"),
     ]
-    if markets.get("nothing_left"):
-        rows.append(("no market", markets["nothing_left"]))
+    if summary["bracket"]:
+        rows.append(("bracket", "; ".join(_form(name, found) for name, found in summary["bracket"].items())))
+    if markets["nothing_left"]:
+        rows.append(("stop" if only_stopped else "no market", markets["nothing_left"]))
     if not orders["placed"] and summary["refusals"]:
         most = next(iter(summary["refusals"].items()))
         rows.append(("no order placed", f"most often refused by {most[0]} ({most[1]} times)"))
@@ -89,7 +97,23 @@ def rows_of(summary: dict[str, Any]) -> list[tuple[str, str]]:
         rows.append(("look at", ", ".join(f"{name} {count}" for name, count in summary["oddities"].items())))
     if summary.get("stopped"):
         rows.append(("stopped by", f"{summary['stopped']}; nothing rests"))
-    return rows
+    return rows + [("note", remark) for remark in summary["remarks"]]
+
+
+def _markets(markets: dict[str, Any]) -> str:
+    """Say how many were traded at all, and what became of the others, and of those that are traded no more."""
+    traded, last = markets["ever_selected"], markets["selected"]
+    at_the_end = "" if last == traded else f", {last} at the end"
+    dropped = ", ".join(f"{name} {count}" for name, count in markets["rejected_by"].items())
+    return f"{traded} of {markets['scanned']} traded{at_the_end}{'; dropped by ' + dropped if dropped else ''}"
+
+
+def _form(name: str, found: dict[str, Any]) -> str:
+    return f"{name} ${found['pnl_usd']['total']:+,.2f} with {found['fills']['count']} fills"
+
+
+def _terms(assumed: bool) -> str:
+    return " on assumed terms" if assumed else ""
 
 
 def _estimate(value: float | None) -> str:

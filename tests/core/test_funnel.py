@@ -15,8 +15,9 @@ from pmrun.plugins.filters.spread import Spread
 from pmrun.plugins.pricing.maker_follow import MakerFollow
 from pmrun.runner.facts import FeedEnded, Listed, Together
 from pmrun.runner.funnel import Funnel, Stage, words
-from pmrun.runner.intents import Drop, Reason, Select
+from pmrun.runner.intents import CancelAll, Drop, Reason, Select
 from pmrun.runner.market import MarketNo
+from pmrun.runner.units import Side
 
 CHAIN = {
     "pricing": MakerFollow(),
@@ -148,6 +149,23 @@ def test_a_filter_that_failed_is_none_that_could_be_left_out():
     assert said == "no market passed the filters: filters dropped 1 of 1 (component failed: error KeyError: 3)"
 
 
+def test_after_a_stop_no_filter_is_blamed_for_what_was_not_to_be_traded():
+    stop = CancelAll(NOON, Reason("stop_only", "desk"), Side.BUY)
+    funnel = say(a_funnel(2), SOON)
+    assert funnel.nothing_left().startswith("no market passed the filters")
+    funnel.record(FeedEnded(NOON), [CancelAll(NOON, Reason("clean_start", "desk"), Side.BUY)])
+    assert funnel.nothing_left().startswith("no market passed the filters")
+    funnel.record(FeedEnded(NOON), [stop])
+    assert funnel.nothing_left() == "what an earlier session left bidding was cancelled; nothing was quoted"
+
+
+def test_what_the_source_lacked_is_named_once():
+    funnel = Funnel(tuple(CHAIN), CHAIN)
+    for no, assumed in enumerate([("feeSchedule",), (), ("clobRewards", "feeSchedule")]):
+        funnel.record(Listed(NOON, MarketNo(no), market(assumed=assumed)), ())
+    assert funnel.summary()["assumed"] == ["clobRewards", "feeSchedule"]
+
+
 def test_nothing_is_said_once_a_market_was_traded():
     assert say(say(a_funnel(1), CHOSEN), SOON, at=1200).nothing_left() is None
 
@@ -165,6 +183,7 @@ def test_what_a_summary_keeps():
             {"stage": "filters.rate", "in": 1, "dropped": 0, "left": 1},
         ],
         "nothing_left": None,
+        "assumed": [],
     }
 
 

@@ -70,6 +70,34 @@ def test_without_a_terminal_there_is_no_bar_no_colour_and_one_line_a_figure(pmru
     assert lines[-1].split() == ["directory:", str(directory)]
 
 
+def said_of(text):
+    """Return the lines that end a run by name; notes are many."""
+    named = [re.match(r"([A-Za-z ]+): +(.*)", line).groups() for line in text.splitlines()]
+    return dict(named), [said for name, said in named if name == "note"]
+
+
+def test_the_table_counts_every_market_that_was_traded_and_says_what_is_assumed_or_simulated(pmrun_says, cwd):
+    lines, notes = said_of(pmrun_says(*PLAIN, "tape=btc_15m", "bracket=true", "report=none").out)
+    (directory,) = runs(cwd)
+    summary = json.loads((directory / "summary.json").read_text())
+    assert summary["markets"]["ever_selected"] == 4
+    assert lines["markets"].startswith("4 of 4 traded")
+    assert lines["PnL"].endswith(" on assumed terms)")
+    assert re.fullmatch(r"rebates \S+ on assumed terms; rewards \S+ on assumed terms", lines["estimated"])
+    assert notes == summary["remarks"]
+    assert any("fills are simulated" in note for note in notes)
+    forms = ("pessimistic", "realistic", "optimistic")
+    said = [rf"{form} \$[+-][\d.]+ with {summary['bracket'][form]['fills']['count']} fills" for form in forms]
+    assert re.fullmatch("; ".join(said), lines["bracket"])
+
+
+def test_a_stop_says_what_it_did_and_blames_no_filter(pmrun_says, cwd):
+    lines, _ = said_of(pmrun_says("stop", "strategy=reward_mm", "exchange=paper", "log.console=OFF").out)
+    assert lines["stop"] == "what an earlier session left bidding was cancelled; nothing was quoted"
+    assert lines["markets"] == "none of 48 was to be traded"
+    assert "no market" not in lines
+
+
 def journal_of(cwd):
     return [path / "journal.jsonl" for path in runs(cwd) if (path / "journal.jsonl").exists()]
 
