@@ -1,0 +1,163 @@
+"""Acting: orders placed, cancelled, pulled and refused, and the books kept of them."""
+
+from collections import deque
+from typing import Final
+
+from msgspec.structs import replace
+
+from pmrun.runner.facts import OrderFound
+from pmrun.runner.hooks import Unhedged, Wanted
+from pmrun.runner.intents import Cancel, CancelAll, Intent, Place, Reason, Refuse
+from pmrun.runner.known import Known
+from pmrun.runner.market import Outcome
+from pmrun.runner.market_state import MarketState, book_side
+from pmrun.runner.orders import ENDED, Order, OrderNo, Purpose, State
+from pmrun.runner.units import Micros, Price, Side, Size, cash_paid
+
+BUY: Final = Side.BUY
+QUOTE: Final = Purpose.QUOTE
+PENDING_SUBMIT: Final = State.PENDING_SUBMIT
+
+
+class Acting:
+    """Says what we want done, and keeps what is in play in line with what was said."""
+
+    def __init__(self, known: Known, name: str, remember: Micros) -> None:
+        """Take what starts every client order id, and how long an ended order is kept for late news."""
+        self.out: list[Intent] = []  # the answer to the fact being handled
+        self._known = known
+        self._account = known.account
+        self._markets = known.markets
+        self._orders = known.orders
+        self._name = name
+        self._remember = remember
+        self._last_order = 0
+        self._ended: deque[tuple[Micros, OrderNo]] = deque()
+
+    def place(self, state: MarketState, want: Wanted) -> None:
+        """Place an order: it counts as in play from here on."""
+        self._last_order += 1
+        no = OrderNo(self._last_order)
+        now, market = self._known.now, state.no
+        outcome, side, price, size, purpose = want.outcome, want.side, want.price, want.size, want.purpose
+        post_only = not want.may_take
+        order = Order(
+            no=no,
+            client_order_id=f"{self._name}-{no}",
+            market=market,
+            outcome=outcome,
+            side=side,
+            price=price,
+            size=size,
+            purpose=purpose,
+            post_only=post_only,
+            placed_at=now,
+            basis=want.basis,
+        )
+        self._orders[no] = state.orders[no] = order
+        self._account.reserve(None, order)
+        if state.refused:
+            state.refused.pop(book_side(outcome, side), None)
+        self.out.append(Place(now, no, market, outcome, side, price, size, purpose, post_only, Reason(want.basis)))
+
+    def adopt(self, state: MarketState, fact: OrderFound) -> Order:
+        """Return an order that an earlier session left resting, known from here on."""
+        self._last_order += 1
+        order = Order(
+            no=OrderNo(self._last_order),
+            client_order_id=f"{self._name}-{self._last_order}",
+            market=fact.market,
+            outcome=fact.outcome,
+            side=fact.side,
+            price=fact.price,
+            size=fact.size,
+            purpose=QUOTE if fact.side is BUY else Purpose.HEDGE,
+            post_only=True,
+            placed_at=self._known.now,
+            basis="found",
+            state=State.PARTIALLY_FILLED if fact.filled else State.LIVE,
+            exchange_order_id=fact.exchange_order_id,
+            submitted_at=self._known.now,
+            last_event_at=self._known.now,
+            filled=fact.filled,
+            paid=cash_paid(fact.price, fact.filled),
+        )
+        self._orders[order.no] = state.orders[order.no] = order
+        self._account.reserve(None, order)
+        return order
+
+    def update(self, before: Order, after: Order) -> None:
+        """Put an order's new state in the place of the one before; forget those that ended long ago."""
+        no = after.no
+        self._orders[no] = after
+        orders = self._markets[after.market].orders
+        if after.state not in ENDED:
+            orders[no] = after
+            if before.filled != after.filled:
+                self._account.reserve(before, after)
+            return
+        self._account.reserve(before, after)
+        if orders.pop(no, None) is not None:
+            ended = self._ended
+            ended.append((self._known.now, no))
+            while ended[0][0] < self._known.now - self._remember:
+                del self._orders[ended.popleft()[1]]
+
+    def cancel(self, order: Order, reason: Reason) -> bool:
+        """Ask for a cancel, once; False for an order that cannot be cancelled before it is answered."""
+        if order.cancel_sent:
+            return True
+        if order.state is PENDING_SUBMIT:
+            self._known.for_answer.add(order.market)
+            return False
+        sent = replace(order, cancel_sent=True)
+        self._orders[order.no] = self._markets[order.market].orders[order.no] = sent
+        self.out.append(Cancel(self._known.now, order.no, reason))
+        return True
+
+    def pull(self, state: MarketState, reason: Reason, hedges: bool = False) -> None:
+        """Pull the quotes; the hedges too where the market is halted or nobody can say what they ought to be."""
+        for order in state.replaceable():
+            if hedges or state.halted or order.purpose is QUOTE:
+                self.cancel(order, reason)
+        if not state.selected:
+            return
+        for outcome in Outcome:
+            self.refuse(state, outcome, Side.BUY, None, None, (reason,))
+
+    def pull_all(self, reason: Reason) -> None:
+        """Ask for everything to be cancelled; what is not answered yet may arrive later, and is cancelled then."""
+        self.out.append(CancelAll(self._known.now, reason))
+        for state in self._markets.values():
+            for no, order in list(state.orders.items()):
+                if order.state is PENDING_SUBMIT:
+                    self._known.for_answer.add(state.no)
+                    self._known.pulled.add(no)
+                else:
+                    self._orders[no] = state.orders[no] = replace(order, cancel_sent=True)
+
+    def deny(self, state: MarketState, want: Wanted, reasons: tuple[Reason, ...]) -> None:
+        """Refuse an order; shares that an exit would have sold are a gap, shown with the other gaps."""
+        if want.purpose is QUOTE:
+            self.refuse(state, want.outcome, want.side, want.price, want.size, reasons)
+        else:
+            holding = state.inventory.of(want.outcome)
+            uncovered = Size(holding.held - holding.reserved)
+            state.gaps[want.outcome] = Unhedged(want.outcome, uncovered, reasons[0].code, reasons[0].numbers)
+
+    def refuse(
+        self,
+        state: MarketState,
+        outcome: Outcome,
+        side: Side,
+        price: Price | None,
+        size: Size | None,
+        reasons: tuple[Reason, ...],
+    ) -> None:
+        """Say why not, once for each change of mind: the codes are compared, the numbers are not."""
+        codes = tuple(f"{reason.by}.{reason.code}" for reason in reasons)
+        slot = book_side(outcome, side)
+        if state.refused.get(slot) == codes:
+            return
+        state.refused[slot] = codes
+        self.out.append(Refuse(self._known.now, state.no, outcome, side, price, size, Purpose.QUOTE, reasons))

@@ -1,0 +1,101 @@
+"""Deciding what ought to rest: the hedges, and the rule's quotes on the grid, sized, on the token that suits."""
+
+from collections.abc import Callable
+from typing import Final
+
+from pmrun.runner.desk_settings import DeskSettings
+from pmrun.runner.hooks import Hooks, NoQuote, Quote, Unhedged, Wanted
+from pmrun.runner.intents import Reason
+from pmrun.runner.market import Outcome
+from pmrun.runner.market_state import MarketState, book_side
+from pmrun.runner.orders import Purpose
+from pmrun.runner.units import Micros, Price, Side, Size, complement
+
+BUY: Final = Side.BUY
+SELL: Final = Side.SELL
+YES: Final = Outcome.YES
+NO: Final = Outcome.NO
+QUOTE: Final = Purpose.QUOTE
+
+
+class Deciding:
+    """Asks the components what they want, whatever is in play and whatever the checks say of it."""
+
+    def __init__(self, hooks: Hooks, settings: DeskSettings) -> None:
+        """Take the components."""
+        self._hooks = hooks
+        self._settings = settings
+
+    def hedges(self, state: MarketState, now: Micros) -> list[Wanted]:
+        """Return the orders that bring holdings back, and say which shares none of them covers (R9, R10)."""
+        if not state.inventory.held:
+            state.gaps = {}
+            return []
+        assert state.book is not None
+        working = [order for order in state.orders.values() if order.purpose is not QUOTE]
+        wanted: list[Wanted] = []
+        state.gaps = gaps = {}
+        for answer in self._hooks.hedge(state.terms, state.no, state.book, state.inventory, working, now):
+            if isinstance(answer, Unhedged):
+                gaps[answer.outcome] = answer
+            else:
+                wanted.append(answer)
+        return wanted
+
+    def quotes(self, state: MarketState, now: Micros, refuse: Callable[..., None]) -> list[Wanted]:
+        """Return the orders that the pricing rule asks for; `refuse` hears why a quote can be none."""
+        assert state.book is not None
+        wanted: list[Wanted] = []
+        for quote in self._hooks.price(state.terms, state.book, state.inventory, now) or ():
+            if type(quote) is NoQuote:
+                reasons = (Reason(quote.code, "pricing", quote.numbers),)
+                refuse(state, quote.outcome, quote.side, None, None, reasons)
+                state.unsafe.add(book_side(quote.outcome, quote.side))
+                continue
+            order = self._fit(state, quote, refuse)  # type: ignore[arg-type]
+            if order is not None:
+                wanted.append(order)
+        return wanted
+
+    def _fit(self, state: MarketState, quote: Quote, refuse: Callable[..., None]) -> Wanted | None:
+        """Put a quote on the grid, give it a size, choose its token (R4, R4a, R7)."""
+        outcome, side, wished, basis = quote
+        assert state.book is not None
+        size = self._hooks.size_order(state.terms, quote)
+        book = state.book if outcome is YES else state.book.mirror()
+        grid = state.grid
+        price = grid.rest(side, wished, book.bids[0][0], book.asks[0][0])
+        if price not in grid:
+            refuse(state, outcome, side, price, size, (Reason("no_valid_price", "grid", {"tick": grid.tick}),))
+            return None
+        least = state.terms.min_order_size
+        if size is None or size < least:
+            reasons = (Reason("below_min_size", "sizing", {"size": size or 0, "min": least}),)
+            refuse(state, outcome, side, price, size, reasons)
+            return None
+        outcome, side, price = self._token(state, outcome, side, price, size)
+        return Wanted(outcome, side, price, size, QUOTE, basis)
+
+    def _token(
+        self, state: MarketState, outcome: Outcome, side: Side, price: Price, size: Size
+    ) -> tuple[Outcome, Side, Price]:
+        """Choose the token: a sell rests only from holdings, otherwise it is a bid on the complement (R4a)."""
+        sells = self._settings.sell_holdings
+        other = NO if outcome is YES else YES
+        if side is BUY:
+            if sells and self._offerable(state, other) >= size:
+                return other, SELL, complement(price)
+            return outcome, BUY, price
+        if sells and self._offerable(state, outcome) >= size:
+            return outcome, SELL, price
+        return other, BUY, complement(price)
+
+    def _offerable(self, state: MarketState, outcome: Outcome) -> int:
+        """Shares that are free or promised to quotes only, which a new quote would replace."""
+        holding = state.inventory.of(outcome)
+        if not holding.confirmed or self._hooks.hedges:
+            return 0  # hedging offers what is held (R9)
+        quoted = sum(
+            order.reserved for order in state.orders.values() if order.outcome is outcome and order.purpose is QUOTE
+        )
+        return holding.sellable + quoted

@@ -1,0 +1,47 @@
+"""What the parts of the desk know together: the time, the account, our orders, and which market waits for what."""
+
+from typing import Final
+
+from pmrun.runner.inventory import Account
+from pmrun.runner.market import MarketNo
+from pmrun.runner.market_state import MarketState
+from pmrun.runner.orders import Order, OrderNo
+from pmrun.runner.units import Micros
+
+NO_TIME: Final = Micros(-(2**62))
+
+
+class Known:
+    """What is known beyond a single market; learning writes it, deciding reads it."""
+
+    __slots__ = (
+        "account",
+        "dirty",
+        "due",
+        "for_answer",
+        "for_funds",
+        "for_room",
+        "markets",
+        "now",
+        "orders",
+        "stopped",
+        "waits",
+    )
+
+    def __init__(self) -> None:
+        """Know nothing yet."""
+        self.now = NO_TIME
+        self.account = Account()
+        self.markets: dict[MarketNo, MarketState] = {}
+        self.orders: dict[OrderNo, Order] = {}  # in play, and those that ended not long ago
+        self.stopped: str | None = None  # why nothing is quoted any more
+        self.dirty: dict[MarketNo, None] = {}  # where something changed since the last decision
+        self.due = False  # a moment at which quotes are decided has come
+        self.waits: dict[MarketNo, Micros] = {}  # when a market is looked at again, whatever happens
+        self.for_room: set[MarketNo] = set()  # where an order waits for another one to leave
+        self.for_answer: set[MarketNo] = set()  # where an order cannot be moved before it is answered
+        self.for_funds: set[MarketNo] = set()  # where an order was refused for want of cash
+
+    def look_again(self, no: MarketNo, at: Micros) -> None:
+        """Decide a market again at a moment, or before."""
+        self.waits[no] = min(at, self.waits.get(no, at))

@@ -1,0 +1,292 @@
+"""Learning: what facts of markets, orders and money change in what the desk knows, and where it has to decide again."""
+
+from collections.abc import Callable
+from typing import Any, Final
+
+from msgspec.structs import replace
+
+from pmrun.runner.acting import Acting
+from pmrun.runner.book import Book, without_own
+from pmrun.runner.desk_settings import DeskSettings
+from pmrun.runner.facts import (
+    BookChanged,
+    Fact,
+    Filled,
+    FundsSeen,
+    HoldingSeen,
+    Listed,
+    MarketStatus,
+    OrderFound,
+    OrderNews,
+    Printed,
+    Settled,
+    StatusChanged,
+    TickChanged,
+)
+from pmrun.runner.grid import Grid
+from pmrun.runner.hooks import Hooks
+from pmrun.runner.intents import Drop, Halt, Observed, Reason
+from pmrun.runner.inventory import Fill
+from pmrun.runner.known import Known
+from pmrun.runner.market import MarketNo
+from pmrun.runner.market_state import MarketState
+from pmrun.runner.orders import ENDED, Impossible, Order, OrderNo, Purpose, Settlement, State
+from pmrun.runner.units import Cash
+from pmrun.runner.universe import Universe
+
+QUOTE: Final = Purpose.QUOTE  # looking a member up in its class costs more than the comparison
+REJECTED: Final = State.REJECTED
+
+
+class Learning:
+    """Takes facts in, lets the components observe them, and marks the markets to be decided again."""
+
+    def __init__(self, hooks: Hooks, settings: DeskSettings, known: Known, acting: Acting, universe: Universe) -> None:
+        """Find out which facts the components want to hear of."""
+        self._hooks = hooks
+        self._settings = settings
+        self._known = known
+        self._account = known.account
+        self._markets = known.markets
+        self._orders = known.orders
+        self._acting = acting
+        self._universe = universe
+        self._hears_news = hooks.observed(OrderNews)
+        self._hears_books = hooks.observed(BookChanged)
+        self.learners: dict[type[Any], Callable[[Any], None]] = {
+            Listed: self._listed,
+            BookChanged: self._book_changed,
+            Printed: self._printed,
+            TickChanged: self._tick_changed,
+            StatusChanged: self._status_changed,
+            FundsSeen: self._funds_seen,
+            HoldingSeen: self._holding_seen,
+            OrderFound: self._order_found,
+            OrderNews: self._order_news,
+            Filled: self._filled,
+            Settled: self._settled,
+        }
+
+    def tell(self, fact: Fact, no: MarketNo | None, order: Order | None) -> None:
+        """Let the components learn; one that fails may judge wrongly from now on, so its markets are halted."""
+        try:
+            self._hooks.observe(fact, no, order)
+        except Exception as error:
+            self.failed(error, no)
+
+    def failed(self, error: Exception, no: MarketNo | None) -> None:
+        """Halt what a component that raised has a say in."""
+        self._observe_oddity("component_failed", {"error": f"{type(error).__name__}: {error}"})
+        self._halt(None if no is None else self._markets.get(no), "component_failed", OrderNo(0))
+
+    def _listed(self, fact: Listed) -> None:
+        if fact.market in self._markets:
+            return  # told twice
+        state = MarketState(fact.market, fact.terms, self._account.inventory(fact.market))
+        self._markets[fact.market] = state
+        self.tell(fact, fact.market, None)
+        reason = self._universe.listed(fact.market, fact.terms, fact.at)
+        if reason is not None:
+            self._acting.out.append(Drop(self._known.now, fact.market, reason))
+
+    def _book_changed(self, fact: BookChanged) -> None:
+        state = self._markets.get(fact.market)
+        if state is None:
+            return
+        state.observed = fact.book
+        if fact.book.bids or fact.book.asks:
+            state.mark = fact.book.mark_half
+        state.book = self._without_us(state) if self._settings.book_holds_us else fact.book
+        if self._hears_books:
+            self.tell(fact, fact.market, None)
+        self._known.dirty[fact.market] = None
+        self._known.due = True
+
+    def _without_us(self, state: MarketState) -> Book | None:
+        if state.observed is None:
+            return None
+        ours = (
+            (order.book_side, order.yes_price, order.remaining)
+            for order in state.orders.values()
+            if order.state in (State.LIVE, State.PARTIALLY_FILLED)
+        )
+        return without_own(state.observed, ours)
+
+    def _printed(self, fact: Printed) -> None:
+        self.tell(fact, fact.market, None)
+
+    def _tick_changed(self, fact: TickChanged) -> None:
+        state = self._markets.get(fact.market)
+        if state is not None:
+            state.grid = Grid(fact.tick)
+            state.terms = replace(state.terms, tick=fact.tick)
+            self.tell(fact, fact.market, None)
+            self._touch(state)
+
+    def _status_changed(self, fact: StatusChanged) -> None:
+        state = self._markets.get(fact.market)
+        if state is None:
+            return
+        state.status = fact.status
+        if fact.status is MarketStatus.RESOLVED and fact.settled_yes is not None:
+            self._account.redeem(fact.market, fact.settled_yes)
+            self._release_funds()
+        self.tell(fact, fact.market, None)
+        self._touch(state)
+
+    def _funds_seen(self, fact: FundsSeen) -> None:
+        self._account.funds.total = fact.total
+        self._release_funds()
+        self.tell(fact, None, None)
+
+    def _holding_seen(self, fact: HoldingSeen) -> None:
+        """Take over what is held; shares bought and not settled would be counted twice, so they halt the market."""
+        state = self._markets.get(fact.market)
+        if state is None or state.inventory.of(fact.outcome).pending:
+            self._observe_oddity("impossible_holding", {"market": fact.market, "size": fact.size})
+            if state is not None:
+                self._halt(state, "impossible_holding", OrderNo(0))
+            return
+        self._account.seen(fact.market, fact.outcome, fact.size, fact.cost)
+        self.tell(fact, fact.market, None)
+        self._touch(state, now=self._hooks.hedges)
+
+    def _order_found(self, fact: OrderFound) -> None:
+        """Adopt an order that an earlier session left resting: it is known from here on, and can be cancelled."""
+        state = self._markets.get(fact.market)
+        if state is None or fact.filled >= fact.size:
+            return self._observe_oddity("impossible_order", {"market": fact.market, "id": fact.exchange_order_id})
+        if any(order.exchange_order_id == fact.exchange_order_id for order in state.orders.values()):
+            return None  # told twice
+        order = self._acting.adopt(state, fact)
+        self.tell(fact, fact.market, order)
+        return self._touch(state)
+
+    def _order_news(self, fact: OrderNews) -> None:
+        order = self._orders.get(fact.order)
+        if order is None:
+            return self._observe_oddity("unknown_order", {"order": fact.order, "news": str(fact.news)})
+        after = order.after(fact.news, self._known.now, fact.exchange_order_id, fact.ws, fact.rest)
+        if type(after) is Impossible:
+            return self._observe_oddity(
+                "impossible_news", {"order": fact.order, "state": str(after.state), "news": str(after.news)}
+            )
+        assert type(after) is Order
+        changed = order.state is not after.state
+        if changed and after.state is REJECTED:
+            rejected = self._markets[order.market].rejected
+            slot = (order.book_side, order.purpose)
+            rejected[slot] = (self._known.now, rejected.get(slot, (self._known.now, 0))[1] + 1)
+        self._acting.update(order, after)
+        if self._hears_news:
+            self.tell(fact, order.market, after)
+        if changed:
+            self._moved_on(order, after)
+        return None
+
+    def _moved_on(self, before: Order, after: Order) -> None:
+        """Decide again where an order's new state changes what may be done; a cancel we asked for changes nothing.
+
+        Where an order waited for this one to leave, the decision is taken already and is carried out now.
+        """
+        known = self._known
+        no = after.market
+        if after.state not in ENDED:
+            if self._markets[no].rejected:
+                self._markets[no].rejected.pop((after.book_side, after.purpose), None)
+            if after.no in known.pulled:
+                known.pulled.discard(after.no)
+                self._acting.cancel(after, Reason("pulled", "desk"))
+            if after.purpose is not QUOTE:  # an exit that rests ends a row of failures: another may be due
+                self._touch(self._markets[no], now=True)
+            elif no in known.for_answer or self._settings.book_holds_us:
+                self._touch(self._markets[no], now=known.stopped is not None)
+            return
+        if no in known.for_room or after.purpose is not QUOTE:
+            self._touch(self._markets[no], now=True)
+        elif not before.cancel_sent:
+            self._touch(self._markets[no])
+        if known.for_funds:
+            self._release_funds()
+
+    def _release_funds(self) -> None:
+        """Look again at the markets that lacked cash."""
+        short, self._known.for_funds = self._known.for_funds, set()
+        for no in sorted(short):
+            self._touch(self._markets[no])
+
+    def _filled(self, fact: Filled) -> None:
+        if (fact.trade, fact.order) in self._account.fills:
+            return  # told twice
+        order = self._orders.get(fact.order)
+        if order is None:
+            self._observe_oddity("fill_of_unknown_order", {"order": fact.order, "trade": fact.trade})
+            self._halt(None, "fill_of_unknown_order", fact.order)
+            return
+        after = order.after_fill(fact.size, fact.cash, self._known.now)
+        if isinstance(after, Impossible):
+            self._observe_oddity("impossible_fill", {"order": fact.order, "state": str(after.state), "size": fact.size})
+            self._halt(self._markets[order.market], "impossible_fill", fact.order)
+            return
+        self._acting.update(order, after)
+        fees = self._markets[order.market].terms.fees
+        self._account.book(
+            Fill(
+                trade=fact.trade,
+                order=order.no,
+                market=order.market,
+                outcome=order.outcome,
+                side=order.side,
+                price=fact.price,
+                size=fact.size,
+                cash=fact.cash,
+                fee=fact.fee,
+                rebate=fees.rebate(fact.price, fact.size) if fact.maker else Cash(0),
+                maker=fact.maker,
+                at=self._known.now,
+            )
+        )
+        settled_yes = self._markets[order.market].inventory.settled_yes
+        if settled_yes is not None:  # matched before the end, told after it
+            self._account.redeem(order.market, settled_yes)
+        self.tell(fact, order.market, after)
+        self._touch(self._markets[order.market], now=self._hooks.hedges)  # a fill is hedged at once (R9)
+        if self._known.for_funds:
+            self._release_funds()
+
+    def _settled(self, fact: Settled) -> None:
+        if (fact.trade, fact.order) not in self._account.fills and fact.order in self._orders:
+            self._account.settle_when_filled(fact.trade, fact.order, fact.status)
+            return
+        moved = self._account.settle(fact.trade, fact.order, fact.status)
+        if moved is None:
+            self._observe_oddity(
+                "impossible_settlement", {"order": fact.order, "trade": fact.trade, "status": str(fact.status)}
+            )
+        if not moved:
+            return
+        order = self._orders.get(fact.order)
+        fill = self._account.fills[fact.trade, fact.order]
+        self.tell(fact, fill.market, order)
+        if fact.status in (Settlement.CONFIRMED, Settlement.FAILED):
+            self._touch(self._markets[fill.market], now=self._hooks.hedges)
+            self._release_funds()
+
+    def _touch(self, state: MarketState, now: bool = False) -> None:
+        """Something other than the book changed: decide now, or at the next decision time."""
+        known = self._known
+        if self._settings.book_holds_us:
+            state.book = self._without_us(state)
+        known.dirty[state.no] = None
+        if now or not self._settings.pace.every:
+            known.due = True
+
+    def _halt(self, state: MarketState | None, code: str, order: OrderNo) -> None:
+        for market in self._markets.values() if state is None else (state,):
+            market.halted = True
+            self._acting.pull(market, Reason(code, "desk"))
+        no = None if state is None else state.no
+        self._acting.out.append(Halt(self._known.now, no, Reason(code, "desk", {"order": order})))
+
+    def _observe_oddity(self, code: str, numbers: dict[str, int | float | str]) -> None:
+        self._acting.out.append(Observed(self._known.now, Reason(code, "desk", numbers)))

@@ -1,0 +1,78 @@
+"""What the desk knows of one market."""
+
+from typing import Final
+
+from pmrun.runner.book import Book
+from pmrun.runner.facts import MarketStatus
+from pmrun.runner.grid import Grid
+from pmrun.runner.hooks import Unhedged
+from pmrun.runner.inventory import Inventory
+from pmrun.runner.market import Market, MarketNo, Outcome
+from pmrun.runner.orders import Order, OrderNo, Purpose
+from pmrun.runner.units import HalfPrice, Micros, Side
+
+TRADING: Final = MarketStatus.TRADING
+YES: Final = Outcome.YES
+
+
+class MarketState:
+    """What the desk knows of one market."""
+
+    __slots__ = (
+        "book",
+        "gaps",
+        "grid",
+        "halted",
+        "inventory",
+        "mark",
+        "no",
+        "observed",
+        "orders",
+        "refused",
+        "rejected",
+        "selected",
+        "status",
+        "terms",
+        "unhedged",
+        "unsafe",
+    )
+
+    def __init__(self, no: MarketNo, terms: Market, inventory: Inventory) -> None:
+        """Start without a book."""
+        self.no = no
+        self.terms = terms
+        self.inventory = inventory
+        self.grid = Grid(terms.tick)
+        self.status = MarketStatus.TRADING
+        self.halted = False
+        self.observed: Book | None = None
+        self.mark: HalfPrice | None = None  # what holdings are valued at; outlives a lost feed
+        self.book: Book | None = None  # the observed book minus our own resting orders (O12)
+        self.orders: dict[OrderNo, Order] = {}  # in play
+        # By side of the YES book: a quote may rest as either token.
+        self.refused: dict[Side, tuple[str, ...]] = {}
+        self.rejected: dict[tuple[Side, Purpose], tuple[Micros, int]] = {}  # when last, and how often in a row
+        self.selected = False  # whether it is quoted; holdings are hedged either way
+        self.unsafe: set[Side] = set()  # sides of the YES book that a check spoke against in this decision (R3)
+        self.gaps: dict[Outcome, Unhedged] = {}  # what hedging covers with nothing, in this decision
+        self.unhedged: dict[Outcome, str] = {}  # why shares are not covered, as said last
+
+    def blocked(self) -> str | None:
+        """Return the code of what keeps the market from being quoted at all."""
+        if self.halted or self.status is not TRADING:
+            return "halted" if self.halted else str(self.status)
+        book = self.book
+        if book is None:
+            return "no_book"
+        if not book.bids or not book.asks:
+            return "one_sided_book"
+        return None if book.bids[0][0] < book.asks[0][0] else "crossed_book"
+
+    def replaceable(self) -> list[Order]:
+        """Return the orders in play that were not asked to leave."""
+        return [order for order in self.orders.values() if not order.cancel_sent]
+
+
+def book_side(outcome: Outcome, side: Side) -> Side:
+    """Return the side of the YES book that an order is on."""
+    return side if outcome is YES else side.opposite
