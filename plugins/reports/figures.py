@@ -10,6 +10,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from pmrun.plugins.reports.finished import TRADED
 from pmrun.runner.units import ONE
 
 POINTS: Final = 1_500  # of one line: more than a wide screen has pixels for a chart
@@ -106,7 +107,7 @@ def markets(db: sqlite3.Connection, when: Window) -> list[dict[str, Any]]:
     """Return what the chart of each market needs; those we traded in most come first."""
     found = db.execute(
         "SELECT m.market, m.slug, m.question, m.yes_name, m.no_name FROM markets m JOIN v_markets v USING (market) "
-        "WHERE v.dropped_code IS NULL ORDER BY v.fills DESC, v.orders DESC, m.market LIMIT ?",
+        f"WHERE market IN ({TRADED}) ORDER BY v.fills DESC, v.orders DESC, m.market LIMIT ?",
         (MARKETS,),
     ).fetchall()
     points = min(POINTS, MARKET_POINTS // max(1, len(found)))

@@ -17,6 +17,8 @@ ESTIMATED: Final = "estimated"
 ASSUMED: Final = "assumed"
 RECORDED: Final = "recorded"
 
+TRADED: Final = "SELECT DISTINCT market FROM selections WHERE verdict = 'selected'"
+
 # What a market's assumed fields mean for a reader, by a part of the exchange's field name.
 _TOPICS: Final = (("fee", "fees"), ("reward", "rewards"), ("volume", "volume"), ("liquidity", "liquidity"))
 
@@ -61,6 +63,15 @@ class Finished:
         """Return a value of the summary as text."""
         found = self.summary.get(key)
         return missing if found is None else str(found)
+
+    def nothing_left(self) -> str:
+        """Return why no market was ever traded, or nothing."""
+        markets = self.summary.get("markets")
+        return str(markets.get("nothing_left") or "") if isinstance(markets, Mapping) else ""
+
+    def traded(self) -> int:
+        """Return how many markets were selected at any time."""
+        return int(self.db.execute(f"SELECT count(*) FROM ({TRADED})").fetchone()[0])
 
 
 @contextmanager

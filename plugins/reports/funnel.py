@@ -34,7 +34,10 @@ def funnel(run: Finished) -> str:
         "ORDER BY d.by, d.code, m.slug"
     ).fetchall()
     return (
-        _stages(run, scanned, Counter(by for _, _, by, _, _ in dropped)) + _kept_out(dropped) + _left(run) + _scans(run)
+        _stages(run, scanned, Counter(by for _, _, by, _, _ in dropped))
+        + (sentence("Every listed market was traded.") if run.traded() == scanned else _kept_out(dropped))
+        + _left(run)
+        + _scans(run)
     )
 
 
@@ -43,10 +46,13 @@ def _stages(run: Finished, scanned: int, dropped: Counter[str]) -> str:
     order = [str(name) for name in run.manifest.get("order") or () if str(name).startswith("filters.")]
     stages = [name for name in order if name in dropped] + [name for name in dropped if name not in order]
     left, rows = scanned, [_stage("listed", scanned, scanned, "")]
+    traded = run.traded()
     for name in stages:
         left -= dropped[name]
         rows.append(_stage(name, left, scanned, f"−{count(dropped[name])}"))
-    rows.append(_stage("traded", left, scanned, "", "traded"))
+    if left > traded:
+        rows.append(_stage("book (none was known)", traded, scanned, f"−{count(left - traded)}"))
+    rows.append(_stage("traded", traded, scanned, "", "traded"))
     idle = [name for name in order if name not in dropped]
     note = sentence(f"Dropped nothing: {', '.join(name.removeprefix('filters.') for name in idle)}.") if idle else ""
     return f'<div class="funnel">{"".join(rows)}</div>{note}'
@@ -70,7 +76,7 @@ def _kept_out(dropped: Sequence[Sequence[Any]]) -> str:
         said = tuple(map(plain_number, (value, limit, margin, unit)))
         rows.append((named(question, slug), by, reason, *said))
     if not rows:
-        return sentence("Every listed market was traded.")
+        return ""
     heads = ("Market", "Kept out by", "Reason", "It has", "Limit", "Missing to pass", "Unit")
     return folded(f"Each market that was kept out ({count(len(dropped))})", table(heads, rows, (3, 4, 5))) + left_out(
         len(dropped) - ROWS

@@ -5,7 +5,7 @@ from html import escape
 from typing import Any, Final
 
 from pmrun.plugins.reports.figures import Window
-from pmrun.plugins.reports.finished import ASSUMED, ESTIMATED, Finished
+from pmrun.plugins.reports.finished import ASSUMED, ESTIMATED, TRADED, Finished
 from pmrun.plugins.reports.markup import (
     ROWS,
     Cell,
@@ -57,12 +57,14 @@ def glance(run: Finished, when: Window) -> str:
     came = "made nothing and lost nothing" if not pnl else f"{'made' if pnl > 0 else 'lost'} {money(abs(pnl))}"
     first = (
         f"In {lasted(when.end_us - when.start_us)} {run.text('strategy', 'the strategy')} traded "
-        f"{count(run.number('markets', 'selected'))} of {count(run.number('markets', 'scanned'))} {market} markets; "
+        f"{count(run.traded())} of {count(run.number('markets', 'scanned'))} {market} markets; "
         f"{traded}, and it {came} after fees."
     )
     low, _, high = rewards_of(run)
     if high:
         first += f" Resting orders may have earned {span(low, high)} in rewards: an estimate, not part of the PnL."
+    untraded = run.nothing_left()
+    first += f" {untraded[0].upper()}{untraded[1:]}." if untraded else ""
     return f'<p class="lead">{escape(first)}</p>'
 
 
@@ -122,7 +124,8 @@ def key_figures(run: Finished, when: Window) -> str:
             "Quoting",
             percent(quoting(run, when)),
             [fills],
-            "of the time in which a market traded" + ("" if score is None else f"; scoring {percent(score)}"),
+            "of the time between the first and the last known book of each traded market"
+            + ("" if score is None else f"; scoring in {percent(score)} of the minutes sampled in selected markets"),
         ),
     ]
     return "".join(cards)
@@ -134,6 +137,7 @@ def more_figures(run: Finished) -> str:
     pnl = {name: run.number("pnl_usd", name) for name in ("realised", "unrealised", "fees", "rebates")}
     orders = {name: count(run.number("orders", name)) for name in ("cancelled", "refused", "rejected")}
     selected, scanned = run.number("markets", "selected"), run.number("markets", "scanned")
+    last = "" if selected is None else f", {count(selected)} at the end"
     cards = [
         _card("Realised", money(pnl["realised"], sign=True), [fills], "sold and redeemed", pnl["realised"]),
         _card("Unrealised", money(pnl["unrealised"], sign=True), [fills], _held(run), pnl["unrealised"]),
@@ -145,7 +149,7 @@ def more_figures(run: Finished) -> str:
             [fills],
             f"{orders['cancelled']} cancelled, {orders['rejected']} rejected, {orders['refused']} refused before",
         ),
-        _card("Markets traded", count(selected), [], f"of {count(scanned)} scanned"),
+        _card("Markets traded", count(run.traded()), [], f"of {count(scanned)} scanned{last}"),
     ]
     return "".join(cards)
 
@@ -175,7 +179,7 @@ def markets(run: Finished) -> str:
     """Write one row a market that was traded."""
     rows = run.db.execute(
         "SELECT market, question, slug, status, settled_yes, orders, fills, shares_traded, yes_held, no_held, pnl_usd, "
-        "rebates_estimated_usd FROM v_markets WHERE dropped_code IS NULL ORDER BY fills DESC, orders DESC, market"
+        f"rebates_estimated_usd FROM v_markets WHERE market IN ({TRADED}) ORDER BY fills DESC, orders DESC, market"
     )
     shown = []
     for market, question, slug, status, settled, orders, fills, shares, yes, no, pnl, rebates in rows:
@@ -212,7 +216,8 @@ def alerts(run: Finished) -> str:
     """Write what a person should look at: halts, oddities, lost feeds."""
     rows = run.db.execute(
         "SELECT kind, by, code, count(*), min(at_us), max(at_us) FROM alerts "
-        "WHERE NOT (kind = 'cancel_all' AND code = 'feed_ended') GROUP BY kind, by, code ORDER BY 4 DESC"
+        "WHERE NOT (kind = 'cancel_all' AND code IN ('clean_start', 'stop_only', 'feed_ended')) "
+        "GROUP BY kind, by, code ORDER BY 4 DESC"
     )
     shown = [(kind, by, code, count(times), moment(first), moment(last)) for kind, by, code, times, first, last in rows]
     return table(("Kind", "By", "Code", "Times", "First", "Last"), shown, (3,), "No halt and nothing odd.")
@@ -259,7 +264,7 @@ def remarks(run: Finished) -> str:
     """List what was said of how the results were made."""
     said = [str(text) for text in run.summary.get("remarks") or ()]
     said += [str(text) for (text,) in run.db.execute("SELECT text FROM remarks ORDER BY no") if text not in said]
-    return f"<ul>{''.join(f'<li>{escape(text)}</li>' for text in said)}</ul>" if said else ""
+    return f"<ul class='quiet'>{''.join(f'<li>{escape(text)}</li>' for text in said)}</ul>" if said else ""
 
 
 def reasons(run: Finished) -> str:

@@ -42,7 +42,7 @@ def finished(run_desk):
         "paper": True,
         "seed": 7,
         "journal_hash": "abc",
-        "markets": {"scanned": 3, "selected": 2, "rejected_by": {"filters.no_hail": 1}},
+        "markets": {"scanned": 3, "selected": 1, "ever_selected": 2, "rejected_by": {"filters.no_hail": 1}},
         "orders": {"placed": len(ran.desk.orders), "cancelled": 3, "refused": 1, "rejected": 0},
         "fills": {"count": len(account.fills), "shares": 40.0, "notional_usd": 18.5},
         "pnl_usd": {
@@ -291,6 +291,10 @@ def test_two_hours_in_a_hundred_markets_stay_below_eight_megabytes(finished):
             ("fills", fills),
         ):
             add_like(db, table, rows)
+        db.execute(
+            "INSERT INTO selections (at_us, market, verdict, code, by, numbers_json) "
+            "SELECT 0, market, 'selected', 'selected', '', '{}' FROM markets WHERE market >= 10"
+        )
     assert 4_000_000 < Html().write(finished.path).stat().st_size < 8_000_000
 
 
@@ -318,6 +322,7 @@ def test_one_glance_says_what_came_of_it(page):
     lead = re.search(r'<p class="lead">(.*?)</p>', page)[1]
     assert "traded 2 of 3 recorded markets" in lead
     assert "simulated fills, and it lost $1,234.50 after fees" in lead
+    assert "of 3 scanned, 1 at the end" in re.search(r"Markets traded.*?</div>.*?</div>.*?</div>", page)[0]
     assert "In 1 min 1 s follow &lt;b&gt;me&lt;/b&gt;" in lead
 
 
@@ -325,7 +330,7 @@ def test_rewards_are_an_interval_beside_the_pnl_and_called_estimated(finished):
     with_rewards(finished)
     page = Html().write(finished.path).read_text(encoding="utf-8")
     assert "$0.33 – $0.99, not in the PnL" in page
-    assert "scoring 50 %" in page
+    assert "scoring in 50 % of the minutes sampled in selected markets" in page
     assert "may have earned $0.33 – $0.99 in rewards: an estimate, not part of the PnL" in page
     band = data_of(page)["rewards"]
     assert (band["low"][-1], band["mid"][-1], band["high"][-1]) == (0.33, 0.66, 0.99)
@@ -360,6 +365,38 @@ def test_the_funnel_counts_down_to_what_was_traded_and_says_what_was_missing(fin
     assert stages == [("listed", "3"), ("no_hail", "2"), ("traded", "2")]
     row = re.search(r"Will hail happen\?<br>.*?</tr>", page)[0]
     assert re.findall(r"class=num>([^<]+)<", row) == ["0.5", "2", "1.5"] and "days" in row
+
+
+def test_a_market_whose_book_never_came_was_not_traded(finished):
+    with closing(sqlite3.connect(finished.path / FILE)) as db, db:
+        db.execute("DELETE FROM selections WHERE market = 1")
+    page = Html().write(finished.path).read_text(encoding="utf-8")
+    stages = re.findall(r'stage-name">([^<]+)</span>.*?<span class="num">(\d+)</span>', page)
+    assert stages == [("listed", "3"), ("no_hail", "2"), ("book (none was known)", "1"), ("traded", "1")]
+    assert "traded 1 of 3 recorded markets" in page
+    assert len(data_of(page)["markets"]) == 1
+
+
+def test_the_head_carries_the_remarks_and_says_why_nothing_was_traded(finished):
+    said = json.loads((finished.path / "summary.json").read_text())
+    said["markets"]["nothing_left"] = "no market passed the filters"
+    (finished.path / "summary.json").write_text(json.dumps(said))
+    head = re.search(r"<header>.*?</header>", Html().write(finished.path).read_text(), re.DOTALL)[0]
+    assert ". No market passed the filters.</p>" in head
+    assert "<li>fills are simulated: queue model, cancels shared</li>" in head
+
+
+def test_halts_and_oddities_leave_out_how_every_run_begins_and_ends(finished):
+    with closing(sqlite3.connect(finished.path / FILE)) as db, db:
+        db.execute("DELETE FROM alerts")
+        for code in ("clean_start", "stop_only", "feed_ended"):
+            db.execute("INSERT INTO alerts VALUES (NULL, 1, 'cancel_all', NULL, ?, 'desk', '{}')", (code,))
+    with opened(finished.path) as run:
+        assert "No halt and nothing odd." in tables.alerts(run)
+    with closing(sqlite3.connect(finished.path / FILE)) as db, db:
+        db.execute("INSERT INTO alerts VALUES (NULL, 1, 'cancel_all', NULL, 'feed_lost', 'desk', '{}')")
+    with opened(finished.path) as run:
+        assert "feed_lost" in tables.alerts(run) and "clean_start" not in tables.alerts(run)
 
 
 def test_a_market_that_lost_its_place_is_traded_all_the_same(finished):
