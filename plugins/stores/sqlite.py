@@ -35,7 +35,7 @@ from pmrun.runner.market import Market, MarketNo, Outcome, cash_of_notional
 from pmrun.runner.markouts import Markouts
 from pmrun.runner.orders import ENDED, LIFECYCLE, News, Order, OrderNo, Settlement, State, TradeId, settles
 from pmrun.runner.timings import Measured
-from pmrun.runner.units import NOTIONAL_PER_CASH, ONE, SECOND, Micros, Price, Side, cash_paid, cash_received
+from pmrun.runner.units import NOTIONAL_PER_CASH, ONE, SECOND, Micros, Price, Side, Size, cash_paid, cash_received
 
 FILE: Final = "run.sqlite"
 MILLISECOND: Final = 1_000
@@ -582,33 +582,40 @@ class SqliteStore:
 
 
 class _OrderLedger:
-    """The cash that the fills of one order should have moved, and what they moved."""
+    """The cash that the fills of one order should have moved, and what they moved.
 
-    __slots__ = ("expected", "fills", "moved", "shares")
+    The expectation goes by price, size and fee, whatever we were told that a fill moved. All parts at one price
+    together are rounded once, as the paper exchange does: rounding each would show a difference where there is none.
+    """
+
+    __slots__ = ("_expected", "_matched", "fills", "moved", "shares")
 
     def __init__(self) -> None:
-        self.fills = self.shares = self.expected = self.moved = 0
+        self.fills = self.shares = self.moved = 0
+        self._matched: dict[Price, int] = {}
+        self._expected: dict[TradeId, int] = {}
+
+    @property
+    def expected(self) -> int:
+        return sum(self._expected.values())
 
     def add(self, fill: Fill) -> None:
         self.fills += 1
         self.shares += fill.size  # a fill that fails later has filled its order all the same
-        self.expected += _expected(fill)
         self.moved += fill.money
+        before = self._matched.get(fill.price, 0)
+        after = self._matched[fill.price] = before + fill.size
+        rounded = cash_paid if fill.side is Side.BUY else cash_received
+        cash = rounded(fill.price, Size(after)) - rounded(fill.price, Size(before))
+        self._expected[fill.trade] = (-cash if fill.side is Side.BUY else cash) - fill.fee
 
     def take_back(self, fill: Fill) -> None:
         self.fills -= 1
-        self.expected -= _expected(fill)
         self.moved -= fill.money
+        del self._expected[fill.trade]
 
 
 _EMPTY: Final = _OrderLedger()
-
-
-def _expected(fill: Fill) -> int:
-    """Return the cash a fill should move by its price, size and fee, whatever we were told that it moved."""
-    if fill.side is Side.BUY:
-        return -(cash_paid(fill.price, fill.size) + fill.fee)
-    return cash_received(fill.price, fill.size) - fill.fee
 
 
 def _reason_row(reason: Reason) -> tuple[str, str, str]:

@@ -272,6 +272,21 @@ def test_cash_that_an_exchange_moved_by_its_own_arithmetic_is_reported(tmp_path)
     assert tuple(raw) == ('{"raw": 1}', "{}", "CANCELED")
 
 
+@pytest.mark.parametrize("fails", [(), ("a",), ("b",), ("a", "b")])
+@pytest.mark.parametrize("off", [0, 1])
+def test_parts_at_one_price_are_rounded_once_and_a_unit_that_moved_besides_is_seen(tmp_path, fails, off):
+    """16.427295 and 3.572705 shares at 0.45 are 7.3922828 and 1.6077173 dollars, together exactly 9."""
+    desk, store, _ = one_order(tmp_path)
+    for trade, size, cash in (("a", 16_427_295, 7_392_283), ("b", 3_572_705, 1_607_717 + off)):
+        tell(desk, store, Filled(NOON, OrderNo(1), TradeId(trade), Price(4_500), Size(size), Cash(cash)))
+    for trade in fails:
+        tell(desk, store, Settled(NOON, OrderNo(1), TradeId(trade), Settlement.FAILED))
+    store.close()
+    with reading(tmp_path) as db:
+        row = one(db, "SELECT fills, difference_cash_e6 FROM funds_reconciliation")
+    assert tuple(row) == (2 - len(fails), 0 if "b" in fails else -off)
+
+
 def test_a_failed_settlement_after_the_end_of_its_order_corrects_the_funds_record(tmp_path):
     desk, store, _ = one_order(tmp_path)
     tell(desk, store, filled())
