@@ -4,7 +4,7 @@ from typing import Final
 
 from pmrun.runner.acting import Acting
 from pmrun.runner.desk_settings import DeskSettings
-from pmrun.runner.fitting import Fitting, as_wanted, matches, urgency
+from pmrun.runner.fitting import Fitting, matches, urgency
 from pmrun.runner.hooks import Hooks, Unhedged, Wanted
 from pmrun.runner.intents import Reason, Refuse
 from pmrun.runner.known import Known
@@ -122,7 +122,7 @@ class Aligning:
         for pair in kept[:]:
             order, want = pair
             mine = order.exposed
-            reasons = self._fitting.objections(state, as_wanted(order), committed - mine, resting=True)
+            reasons = self._fitting.objections(state, Wanted.of(order), committed - mine, resting=True)
             if reasons:
                 kept.remove(pair)
                 if self._acting.cancel(order, reasons[0]):
@@ -171,4 +171,3 @@ class Aligning:
                 self._acting.out.append(refused)
             if holding.sellable >= state.terms.min_order_size:  # the backstop (R10)
                 self._known.look_again(state.no, Micros(self._known.now + self._settings.recheck_after))
-

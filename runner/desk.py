@@ -34,7 +34,7 @@ class Desk:
         self.hooks = hooks
         self.settings = settings
         self.universe = Universe(hooks, settings.max_markets, settings.rescan)
-        self._known = known = Known()
+        self._known = known = Known(nets_pairs=not hooks.hedges)
         self.account = known.account
         self.markets = known.markets
         self.orders = known.orders
@@ -240,6 +240,8 @@ class Desk:
         code = state.blocked()
         if code is not None:
             self._acting.pull(state, Reason(code, "desk"))
+            if self.hooks.hedges and state.inventory.held:
+                self._exit_if_possible(state, code)
             return
         try:
             if state.unsafe:
@@ -251,6 +253,25 @@ class Desk:
         except Exception as error:  # fail closed: a component that raises stops the quoting of this market
             said = Reason("component_failed", "desk", {"market": no, "error": f"{type(error).__name__}: {error}"})
             self._acting.out.append(Observed(known.now, said))
+            self._acting.pull(state, Reason("component_failed", "desk"), hedges=True)
+
+    def _exit_if_possible(self, state: MarketState, code: str) -> None:
+        """Go on selling what is held where nothing is quoted: into the bids there are, else show that it is not (R9).
+
+        A market on its way to 0 or 1 has one side only, and that is when an exit matters most. A crossed book, or
+        none, says no price: what works stays.
+        """
+        try:
+            wanted: list[Wanted] = []
+            if code == "one_sided_book":
+                wanted = self._deciding.hedges(state, self._known.now)
+            else:
+                wanted = self._deciding.stuck(state, code)
+            exits = [order for order in state.replaceable() if order.purpose is not QUOTE]
+            self._aligning.align(state, reconcile(wanted, exits))
+        except Exception as error:  # fail closed
+            said = Reason("component_failed", "desk", {"market": state.no, "error": f"{type(error).__name__}: {error}"})
+            self._acting.out.append(Observed(self._known.now, said))
             self._acting.pull(state, Reason("component_failed", "desk"), hedges=True)
 
     def _clear(self, state: MarketState, code: str) -> None:

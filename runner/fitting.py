@@ -124,7 +124,7 @@ class Fitting:
                 continue  # on the same side of the book
             if matches(buys, price, order):
                 # What is less urgent makes way for an exit as soon as it is answered.
-                gives_way = order.cancel_sent or urgency(as_wanted(order)) > urgency(want)
+                gives_way = order.cancel_sent or urgency(Wanted.of(order)) > urgency(want)
                 return Reason("self_match", "leaving" if gives_way else "desk", {"order": order.no})
         for other in beside:
             if matches(buys, price, other):
@@ -137,13 +137,6 @@ def urgency(want: Wanted) -> int:
     if want.purpose is QUOTE:
         return 3
     return 0 if want.purpose is Purpose.FLATTEN else 1 if want.may_take else 2
-
-
-def as_wanted(order: Order) -> Wanted:
-    """Return what an order still stands for."""
-    return Wanted(
-        order.outcome, order.side, order.price, order.remaining, order.purpose, order.basis, not order.post_only
-    )
 
 
 def matches(buys: bool, price: int, other: Order | Wanted) -> bool:

@@ -59,6 +59,12 @@ class Wanted(msgspec.Struct, frozen=True, gc=False):
     basis: str
     may_take: bool = False
 
+    @classmethod
+    def of(cls, order: Order) -> "Wanted":
+        """Return what an order in play still stands for."""
+        left, takes = order.remaining, not order.post_only
+        return cls(order.outcome, order.side, order.price, left, order.purpose, order.basis, takes)
+
     @property
     def notional(self) -> Notional:
         """Price times size, exact."""

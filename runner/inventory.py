@@ -92,10 +92,11 @@ class Funds:
 class Inventory:
     """The two holdings of one market, and its exposure."""
 
-    __slots__ = ("_no", "_yes", "bids", "filled", "settled_yes")
+    __slots__ = ("_nets_pairs", "_no", "_yes", "bids", "filled", "settled_yes")
 
-    def __init__(self) -> None:
-        """Hold nothing, with nothing resting."""
+    def __init__(self, nets_pairs: bool = True) -> None:
+        """Hold nothing, with nothing resting; pairs count nothing unless somebody sells their legs one by one."""
+        self._nets_pairs = nets_pairs
         self._yes = Holding()
         self._no = Holding()
         self.bids = 0  # notional of the bids in play, in flight included
@@ -122,7 +123,12 @@ class Inventory:
         return self._yes.held - self._no.held
 
     def _unpaired(self) -> int:
-        """Return the cost of what is held and not paired: filled exposure, until it is sold (R8)."""
+        """Return the cost of what is held and not paired: filled exposure, until it is sold (R8).
+
+        Where hedging sells the two legs of a pair one after the other, both count: the first sale leaves the second.
+        """
+        if not self._nets_pairs:
+            return max(0, self._yes.cost + self._no.cost) * NOTIONAL_PER_CASH
         longer = self._yes if self._yes.held > self._no.held else self._no
         if longer.held <= 0:
             return 0
@@ -160,6 +166,7 @@ class Account:
         "_cost_sold",
         "_early",
         "_markets",
+        "_nets_pairs",
         "exposure",
         "exposure_max",
         "fees",
@@ -169,8 +176,9 @@ class Account:
         "rebates",
     )
 
-    def __init__(self) -> None:
-        """Start with nothing."""
+    def __init__(self, nets_pairs: bool = True) -> None:
+        """Start with nothing; `nets_pairs` says that a pair of YES and NO is no exposure."""
+        self._nets_pairs = nets_pairs
         self.funds = Funds()
         self._markets: dict[MarketNo, Inventory] = {}
         self.fills: dict[tuple[TradeId, OrderNo], Fill] = {}
@@ -186,7 +194,7 @@ class Account:
         """Return the inventory of a market."""
         found = self._markets.get(market)
         if found is None:
-            found = self._markets[market] = Inventory()
+            found = self._markets[market] = Inventory(self._nets_pairs)
         return found
 
     def markets(self) -> Iterator[tuple[MarketNo, Inventory]]:

@@ -24,14 +24,15 @@ class Known:
         "markets",
         "now",
         "orders",
+        "pulled",
         "stopped",
         "waits",
     )
 
-    def __init__(self) -> None:
-        """Know nothing yet."""
+    def __init__(self, nets_pairs: bool = True) -> None:
+        """Know nothing yet; `nets_pairs` says that a pair of YES and NO is no exposure."""
         self.now = NO_TIME
-        self.account = Account()
+        self.account = Account(nets_pairs)
         self.markets: dict[MarketNo, MarketState] = {}
         self.orders: dict[OrderNo, Order] = {}  # in play, and those that ended not long ago
         self.stopped: str | None = None  # why nothing is quoted any more
@@ -40,6 +41,7 @@ class Known:
         self.waits: dict[MarketNo, Micros] = {}  # when a market is looked at again, whatever happens
         self.for_room: set[MarketNo] = set()  # where an order waits for another one to leave
         self.for_answer: set[MarketNo] = set()  # where an order cannot be moved before it is answered
+        self.pulled: set[OrderNo] = set()  # to be cancelled as soon as they are answered
         self.for_funds: set[MarketNo] = set()  # where an order was refused for want of cash
 
     def look_again(self, no: MarketNo, at: Micros) -> None:

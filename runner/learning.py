@@ -202,6 +202,7 @@ class Learning:
             elif no in known.for_answer or self._settings.book_holds_us:
                 self._touch(self._markets[no], now=known.stopped is not None)
             return
+        known.pulled.discard(after.no)
         if no in known.for_room or after.purpose is not QUOTE:
             self._touch(self._markets[no], now=True)
         elif not before.cancel_sent:

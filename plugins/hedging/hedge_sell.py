@@ -136,8 +136,12 @@ class HedgeSell:
         at: Micros,
     ) -> Iterator[Wanted | Unhedged]:
         size = Size(holding.confirmed)
+        if not book.bids:  # nothing says what it could be sold for: what works stays
+            yield from (Wanted.of(order) for order in working)
+            yield Unhedged(outcome, Size(holding.held - sum(order.remaining for order in working)), "no_bids", {})
+            return
         if failures is not None and failures.until > at:
-            yield from (_as_it_is(order) for order in working)
+            yield from (Wanted.of(order) for order in working)
             gap = holding.held - sum(order.remaining for order in working)
             if gap > 0:
                 yield self._waiting(outcome, Size(gap), failures)
@@ -150,7 +154,7 @@ class HedgeSell:
         kept = [order for order in working if order.price == way.price and order.purpose is way.purpose]
         more = size - sum(order.remaining for order in kept)
         if kept and (more == 0 or more >= market.min_order_size):  # what rests keeps its place in the queue
-            yield from (_as_it_is(order) for order in kept)
+            yield from (Wanted.of(order) for order in kept)
             size = Size(more)
         if size >= market.min_order_size:
             yield Wanted(outcome, Side.SELL, way.price, size, way.purpose, way.basis, way.may_take)
@@ -190,7 +194,8 @@ class HedgeSell:
         bps = round(self.min_profit_margin_bps * 100)  # hundredths of a basis point
         scale = BASIS_POINTS * 100 + bps
         by_cost = -(-holding.cost * PRICE_SCALE * scale // (holding.held * BASIS_POINTS * 100))
-        by_mid = -(-book.mid_half * scale // (2 * BASIS_POINTS * 100))
+        mid_half = book.mid_half if book.asks else 2 * best  # without asks nobody knows more than the best bid
+        by_mid = -(-mid_half * scale // (2 * BASIS_POINTS * 100))
         wished = max(by_cost, by_mid, best + market.tick)
         return Price(min(-(-wished // market.tick) * market.tick, ONE - market.tick))
 
@@ -210,9 +215,3 @@ def _covering(bids: Levels, size: Size, lowest: int) -> Price | None:
         if left <= 0:
             return price
     return None
-
-
-def _as_it_is(order: Order) -> Wanted:
-    return Wanted(
-        order.outcome, order.side, order.price, order.remaining, order.purpose, order.basis, not order.post_only
-    )

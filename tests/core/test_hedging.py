@@ -380,3 +380,91 @@ def test_no_new_quote_takes_the_place_of_the_one_that_makes_way_for_an_exit():
     gone = [order.no for order in desk.in_play() if order.cancel_sent]
     freed = tell(desk, *(canceled(no, later(9)) for no in gone))
     assert (YES, SELL, "0.4") in places(freed)
+
+
+# Where nothing is quoted.
+
+
+def test_a_market_on_its_way_to_zero_is_sold_into_the_bids_that_are_left():
+    desk, says = hedged_desk(bid(YES, "0.45"), hedging=HedgeSell(max_bid_gap=Price(0), stop_loss_pct=0.10))
+    tell(desk, book_at("0.46", "0.54"), resting(1), told(book("0.44x50 0.43x50", "0.54x50"), later(1)))
+    says.quotes = []
+    bought(desk, "100", at=later(2))
+    working = max(desk.orders)
+    desk.handle(resting(working, later(2)))
+    said = desk.handle(told(book("0.10x500", ""), later(3)))
+    assert working in cancels(said)
+    gone = [order.no for order in desk.in_play() if order.cancel_sent]
+    freed = tell(desk, *(canceled(no, later(4)) for no in gone))
+    assert places(freed) == [(YES, SELL, "0.1")]
+    assert [one.purpose for one in only(Place, freed)] == [Purpose.FLATTEN]
+
+
+@pytest.mark.parametrize(
+    ("shown", "code"),
+    [(book("", "0.50x9"), "no_bids"), (book("0.51x9 0.49x9", "0.50x9"), "crossed_book")],
+)
+def test_shares_that_no_book_lets_us_sell_are_shown(shown, code):
+    desk, _ = hedged_desk(bid(YES, "0.40"))
+    tell(desk, book_at("0.41", "0.50"), resting(1), told(shown, later(1)))
+    said = bought(desk, "50", at=later(2))
+    assert places(said) == []
+    assert code in why(said)
+    assert desk.markets[FIRST].unhedged[YES] == code
+    assert (YES, SELL, "0.41") in places(desk.handle(book_at("0.41", "0.50", later(3))))
+
+
+# Limits and order among exits.
+
+
+def test_both_legs_of_a_pair_count_while_each_is_sold_by_itself():
+    from pmrun.plugins.risk.exposure import Exposure
+
+    cap = Exposure(shares("25"))  # $25: cash and shares have one unit
+    desk, says = hedged_desk(bid(YES, "0.40"), bid(NO, "0.50"), components={"risk.exposure": cap}, shares="20")
+    tell(desk, book_at("0.41", "0.49"), resting(1), resting(2))
+    tell(desk, fill_of(desk.orders[1], "20", "a"), fill_of(desk.orders[2], "20", "b"))
+    inventory = desk.account.inventory(FIRST)
+    assert inventory.filled == (8_000_000 + 10_000_000) * 10_000
+    says.quotes = [bid(YES, "0.40"), bid(NO, "0.45")]
+    tell(desk, book_at("0.41", "0.49", later(1)))
+    assert inventory.exposure <= 25_000_000 * 10_000
+
+
+def test_a_stop_loss_goes_before_an_exit_that_rests():
+    desk, says = hedged_desk(bid(YES, "0.40"), bid(NO, "0.50"), hedging=HedgeSell(max_bid_gap=Price(0)))
+    tell(desk, book_at("0.41", "0.49"), resting(1), resting(2))
+    says.quotes = [bid(NO, "0.50")]
+    tell(desk, told(book("0.38x900 0.37x900", "0.55x900 0.56x900"), later(1)))
+    bought(desk, "100", "a", 1, later(2))  # rests above its cost
+    resting_exit = max(desk.orders)
+    desk.handle(resting(resting_exit, later(2)))
+    assert desk.orders[resting_exit].post_only
+    says.quotes = []
+    stopped = bought(desk, "100", "b", 2, later(3))  # NO is worth a tenth less than it cost, and would match that exit
+    assert resting_exit in cancels(stopped)
+    freed = only(Place, desk.handle(canceled(resting_exit, later(4))))
+    assert (NO, Purpose.FLATTEN) in [(one.outcome, one.purpose) for one in freed]
+
+
+def test_an_exit_that_rests_lets_the_next_one_go_at_once():
+    desk, _ = hedged_desk(bid(YES, "0.40"), bid(YES, "0.39"))
+    tell(desk, book_at("0.41", "0.50"), resting(1), resting(2))
+    bought(desk, "50", "a", 1)
+    first = max(desk.orders)
+    bought(desk, "50", "b", 2)
+    second = max(desk.orders)
+    assert first != second
+    desk.handle(OrderNews(later(1), OrderNo(second), News.REJECTED, "not enough balance / allowance"))
+    assert [one.size for one in only(Place, desk.handle(resting(first, later(1.2))))] == [shares("50")]
+
+
+def test_an_exit_that_is_answered_after_the_feed_was_lost_is_cancelled():
+    from pmrun.runner.facts import FeedLost
+
+    desk, _ = hedged_desk(bid(YES, "0.40"))
+    tell(desk, book_at("0.41", "0.50"), resting(1))
+    bought(desk, "100")
+    exit_no = max(desk.orders)
+    desk.handle(FeedLost(later(1)))
+    assert cancels(desk.handle(resting(exit_no, later(2)))) == [exit_no]
