@@ -191,7 +191,8 @@ def sources() -> list[Path]:
 def codes() -> set[str]:
     found = {each.value for path in sources() for each in calls_that_say(path) if isinstance(each, ast.Constant)}
     tree = ast.parse((ROOT / "runner" / "desk.py").read_text(encoding="utf-8"))
-    blocked = next(node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef) and node.name == "blocked")
+    state = ast.parse((ROOT / "runner" / "market_state.py").read_text(encoding="utf-8"))
+    blocked = next(node for node in ast.walk(state) if isinstance(node, ast.FunctionDef) and node.name == "blocked")
     said = {each.value for each in ast.walk(blocked) if isinstance(each, ast.Constant) and isinstance(each.value, str)}
     said.discard(ast.get_docstring(blocked, clean=False))
     said |= {  # why the desk has stopped: kept, and said later
