@@ -169,5 +169,18 @@ class Aligning:
                 now, size = self._known.now, gap.size
                 refused = Refuse(now, state.no, outcome, Side.SELL, None, size, Purpose.HEDGE, (reason,))
                 self._acting.out.append(refused)
-            if holding.sellable >= state.terms.min_order_size:  # the backstop (R10)
-                self._known.look_again(state.no, Micros(self._known.now + self._settings.recheck_after))
+        self._look_again_at_gaps(state)
+
+    def _look_again_at_gaps(self, state: MarketState) -> None:
+        """Decide a market again soon while shares that could be sold are covered by nothing (R10's backstop).
+
+        The moment is set once and kept: looking in between must not put it off.
+        """
+        least = state.terms.min_order_size
+        if all(state.inventory.of(outcome).sellable < least for outcome in Outcome):
+            state.recheck = None
+            return
+        now = self._known.now
+        if state.recheck is None or state.recheck <= now:
+            state.recheck = Micros(now + self._settings.recheck_after)
+        self._known.look_again(state.no, state.recheck)

@@ -28,6 +28,7 @@ class MarketState:
         "no",
         "observed",
         "orders",
+        "recheck",
         "refused",
         "rejected",
         "selected",
@@ -55,6 +56,7 @@ class MarketState:
         self.selected = False  # whether it is quoted; holdings are hedged either way
         self.unsafe: set[Side] = set()  # sides of the YES book that a check spoke against in this decision (R3)
         self.gaps: dict[Outcome, Unhedged] = {}  # what hedging covers with nothing, in this decision
+        self.recheck: Micros | None = None  # when shares that nothing covers are looked at again
         self.unhedged: dict[Outcome, str] = {}  # why shares are not covered, as said last
 
     def blocked(self) -> str | None:
