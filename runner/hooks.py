@@ -14,7 +14,7 @@ import pluggy
 
 from pmrun.runner.book import Book
 from pmrun.runner.errors import ConfigError
-from pmrun.runner.facts import Fact
+from pmrun.runner.facts import FACTS, Fact
 from pmrun.runner.intents import Number, Reason
 from pmrun.runner.inventory import Inventory
 from pmrun.runner.market import Market, MarketNo, Outcome
@@ -341,7 +341,11 @@ class Hooks:
         self.replace_at: Callable[[Order, Wanted, Market, Micros], Micros | None] = (
             self._first("replace_at") if self._answers("replace_at") else _at_once
         )
-        self._observers = [caller for _, _, caller in self._each("observe", components)]
+        observers = self._each("observe", components)
+        self._observers = {  # each is told the kinds it names, and no others; without a word, all
+            kind: [call for _, one, call in observers if kind in (getattr(one, "observes", None) or FACTS)]
+            for kind in FACTS
+        }
         self._wakes = [caller for _, _, caller in self._each("next_wake", components)]
         self.checks = tuple(
             Check(
@@ -364,7 +368,6 @@ class Hooks:
         self._both = [caller for _, _, caller in self._each("needs_both_sides", components)]
         self.hedges = self._hedge is not None
         self.ranks = self._rank is not None
-        self._observed = self._kinds(components)
         self.waits = bool(self._wakes)
 
     def _register(self, name: str, component: object) -> None:
@@ -405,26 +408,14 @@ class Hooks:
             calls.append((name, components[name], direct))
         return calls
 
-    def _kinds(self, components: Mapping[str, object]) -> frozenset[type[Any]] | None:
-        """Collect the kinds of facts anybody wants to observe; None: all of them."""
-        kinds: set[type[Any]] = set()
-        for component in components.values():
-            if hasattr(component, "observe"):
-                wanted = getattr(component, "observes", None)
-                if wanted is None:
-                    return None
-                kinds.update(wanted)
-        return frozenset(kinds)
-
     def observed(self, kind: type[Any]) -> bool:
         """Whether anybody wants to know of such facts."""
-        return bool(self._observers) and (self._observed is None or kind in self._observed)
+        return bool(self._observers[kind])
 
     def observe(self, fact: Fact, market_no: MarketNo | None, order: Order | None) -> None:
         """Tell the components that remember."""
-        if self._observed is None or type(fact) in self._observed:
-            for observer in self._observers:
-                observer(fact, market_no, order)
+        for observer in self._observers[type(fact)]:
+            observer(fact, market_no, order)
 
     def next_wake(self, market_no: MarketNo, at: Micros) -> Micros | None:
         """Return the earliest time a judgement about a market may change by itself."""

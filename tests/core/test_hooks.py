@@ -4,19 +4,38 @@ from collections.abc import Generator
 from dataclasses import dataclass
 
 import pytest
-from scenes import FIRST, NOON, YES, Minds, Says, bid, book, book_at, market, wanted
+from scenes import (
+    FIRST,
+    NOON,
+    SECOND,
+    YES,
+    Minds,
+    Says,
+    bid,
+    book,
+    book_at,
+    cancels,
+    later,
+    make_desk,
+    market,
+    news,
+    wanted,
+)
 
+from pmrun.plugins.hedging.hedge_sell import HedgeSell
 from pmrun.plugins.pricing.maker_follow import MakerFollow
 from pmrun.plugins.pricing.nth_level import NthLevel
 from pmrun.plugins.risk.cliff import Cliff
 from pmrun.plugins.risk.position import Position
 from pmrun.plugins.risk.protection_size import ProtectionSize
+from pmrun.plugins.risk.stale_book import StaleBook
 from pmrun.plugins.sizing.fixed import Fixed
 from pmrun.runner.errors import ConfigError
-from pmrun.runner.facts import TimerDue
+from pmrun.runner.facts import BookChanged, OrderNews, TimerDue
 from pmrun.runner.hooks import NO_BOOK, WHOLE_BOOK, Answer, Depth, Hooks, Look, Quote, hookimpl
 from pmrun.runner.inventory import Inventory
-from pmrun.runner.units import HalfPrice, Size
+from pmrun.runner.orders import News
+from pmrun.runner.units import HalfPrice, Micros, Size
 
 
 @dataclass(eq=False)
@@ -146,3 +165,30 @@ def test_a_component_hears_the_facts_it_asks_for():
 
 def test_without_a_requote_rule_an_order_is_replaced_at_once():
     assert Hooks({}).replace_at(None, None, None, NOON) == NOON
+
+
+def test_a_component_that_remembers_is_told_the_kinds_it_names_and_no_others():
+    class Hears:
+        def __init__(self, *kinds):
+            self.observes = kinds or None
+            self.told = []
+
+        @hookimpl
+        def observe(self, fact):
+            self.told.append(type(fact))
+
+    books, orders, everything = Hears(BookChanged), Hears(OrderNews), Hears()
+    hooks = Hooks({"a": books, "b": orders, "c": everything})
+    for fact in (book_at("0.46", "0.54"), news(1, News.RESTING)):
+        hooks.observe(fact, FIRST, None)
+    assert (books.told, orders.told) == ([BookChanged], [OrderNews])
+    assert everything.told == [BookChanged, OrderNews]
+
+
+def test_news_of_an_order_is_no_news_of_the_book():
+    desk, _ = make_desk(
+        bid(YES, "0.40"), components={"risk.stale": StaleBook(Micros(60 * SECOND)), "hedging": HedgeSell()}
+    )
+    desk.handle(book_at("0.46", "0.54"))
+    desk.handle(news(1, News.RESTING, later(50)))
+    assert cancels(desk.handle(TimerDue(later(60.1)))) == [1]
