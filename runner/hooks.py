@@ -238,6 +238,10 @@ def order_of(component: object, position: int) -> tuple[float, int]:
     return (position if explicit is None else explicit, position)
 
 
+def _observes(component: object) -> tuple[type[Any], ...]:
+    return getattr(component, "observes", None) or FACTS
+
+
 def _judged(component: object) -> frozenset[Purpose]:
     return getattr(component, "judges", frozenset({Purpose.QUOTE}))
 
@@ -343,8 +347,7 @@ class Hooks:
         )
         observers = self._each("observe", components)
         self._observers = {  # each is told the kinds it names, and no others; without a word, all
-            kind: [call for _, one, call in observers if kind in (getattr(one, "observes", None) or FACTS)]
-            for kind in FACTS
+            kind: [call for _, component, call in observers if kind in _observes(component)] for kind in FACTS
         }
         self._wakes = [caller for _, _, caller in self._each("next_wake", components)]
         self.checks = tuple(
