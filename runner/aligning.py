@@ -110,6 +110,7 @@ class Aligning:
                 meets = urgency(pair[1]) > urgency(want) and matches(buys, price, pair[0])
                 if meets and self._acting.cancel(pair[0], Reason("hedge_first", "desk")):
                     kept.remove(pair)
+                    missing.append(pair[1])  # it may be wanted at another price, which need not wait
 
     def _judge_kept(
         self, state: MarketState, kept: list[tuple[Order, Wanted]], missing: list[Wanted], committed: int

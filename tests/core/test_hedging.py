@@ -468,3 +468,17 @@ def test_an_exit_that_is_answered_after_the_feed_was_lost_is_cancelled():
     exit_no = max(desk.orders)
     desk.handle(FeedLost(later(1)))
     assert cancels(desk.handle(resting(exit_no, later(2)))) == [exit_no]
+
+
+def test_a_quote_that_makes_way_is_placed_where_it_is_wanted_now_without_waiting_for_other_news():
+    from pmrun.plugins.requote.on_deviation import OnDeviation
+    from pmrun.runner.units import Micros
+
+    requote = OnDeviation(min_rest=Micros(60_000_000))
+    desk, says = hedged_desk(bid(YES, "0.40"), components={"requote": requote})
+    tell(desk, book_at("0.41", "0.50"), resting(1))
+    says.quotes = [bid(YES, "0.35")]  # kept where it is for a minute
+    assert cancels(desk.handle(book_at("0.40", "0.50", later(1)))) == []
+    said = bought(desk, "50", at=later(2))
+    assert cancels(said) == [1]
+    assert (YES, BUY, "0.35") in places(said)
