@@ -141,8 +141,7 @@ class Acting:
         if want.purpose is QUOTE:
             self.refuse(state, want.outcome, want.side, want.price, want.size, reasons)
         else:
-            holding = state.inventory.of(want.outcome)
-            uncovered = Size(holding.held - holding.reserved)
+            uncovered = state.inventory.of(want.outcome).uncovered
             state.gaps[want.outcome] = Unhedged(want.outcome, uncovered, reasons[0].code, reasons[0].numbers)
 
     def refuse(

@@ -4,7 +4,7 @@ from typing import Final
 
 from pmrun.runner.acting import Acting
 from pmrun.runner.desk_settings import DeskSettings
-from pmrun.runner.fitting import Fitting, matches, urgency
+from pmrun.runner.fitting import Fitting, matches, on_the_book, urgency
 from pmrun.runner.hooks import Hooks, Unhedged, Wanted
 from pmrun.runner.intents import Reason, Refuse
 from pmrun.runner.known import Known
@@ -12,7 +12,7 @@ from pmrun.runner.market import Outcome
 from pmrun.runner.market_state import MarketState, book_side
 from pmrun.runner.orders import Order, Purpose, State
 from pmrun.runner.reconcile import Pair
-from pmrun.runner.units import ONE, Micros, Side, Size
+from pmrun.runner.units import Micros, Side
 
 BUY: Final = Side.BUY
 YES: Final = Outcome.YES
@@ -104,8 +104,7 @@ class Aligning:
         for want in missing:
             if want.purpose is QUOTE:
                 return
-            buys = (want.side is BUY) == (want.outcome is YES)
-            price = want.price if want.outcome is YES else ONE - want.price
+            buys, price = on_the_book(want)
             for pair in kept[:]:
                 meets = urgency(pair[1]) > urgency(want) and matches(buys, price, pair[0])
                 if meets and self._acting.cancel(pair[0], Reason("hedge_first", "desk")):
@@ -157,9 +156,8 @@ class Aligning:
         leaves, or is not answered.
         """
         for outcome in Outcome:
-            holding = state.inventory.of(outcome)
             gap = state.gaps.get(outcome)
-            uncovered = Size(holding.held - holding.reserved)
+            uncovered = state.inventory.of(outcome).uncovered
             if uncovered > (gap.size if gap else 0):
                 gap = Unhedged(outcome, uncovered, "waits_for_room", {})
             if gap is None:

@@ -45,12 +45,11 @@ class Deciding:
     def stuck(self, state: MarketState, code: str) -> list[Wanted]:
         """Return the exits that work as they are, and say that nothing can be sold now, and why."""
         state.gaps = {}
-        working = [order for order in state.replaceable() if order.purpose is not QUOTE]
         for outcome in Outcome:
-            holding = state.inventory.of(outcome)
-            if holding.held > holding.reserved:
-                state.gaps[outcome] = Unhedged(outcome, Size(holding.held - holding.reserved), code, {})
-        return [Wanted.of(order) for order in working]
+            uncovered = state.inventory.of(outcome).uncovered
+            if uncovered > 0:
+                state.gaps[outcome] = Unhedged(outcome, uncovered, code, {})
+        return [Wanted.of(order) for order in state.exits()]
 
     def quotes(self, state: MarketState, now: Micros, refuse: Callable[..., None]) -> list[Wanted]:
         """Return the orders that the pricing rule asks for; `refuse` hears why a quote can be none."""

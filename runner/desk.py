@@ -10,7 +10,7 @@ from pmrun.runner.desk_settings import DeskSettings, Pace
 from pmrun.runner.facts import Fact, FeedEnded, FeedLost, FeedRestored, TimerDue, Together
 from pmrun.runner.fitting import Fitting
 from pmrun.runner.hooks import Hooks, Wanted
-from pmrun.runner.intents import CancelAll, Drop, Intent, Observed, Reason, Select
+from pmrun.runner.intents import CancelAll, Drop, Intent, Number, Observed, Reason, Select
 from pmrun.runner.inventory import Inventory
 from pmrun.runner.known import Known
 from pmrun.runner.learning import Learning
@@ -127,9 +127,7 @@ class Desk:
             self._acting.pull_all(Reason(code, "desk"))
             return
         for state in self.markets.values():
-            for order in list(state.orders.values()):
-                if order.purpose is QUOTE:
-                    self._acting.cancel(order, Reason(code, "desk"))
+            self._clear(state, code)
 
     # Time and the feed; learning knows the other facts.
 
@@ -250,10 +248,8 @@ class Desk:
             if state.selected:
                 wanted.extend(self._deciding.quotes(state, known.now, self._acting.refuse))
             self._aligning.align(state, reconcile(wanted, state.replaceable()))
-        except Exception as error:  # fail closed: a component that raises stops the quoting of this market
-            said = Reason("component_failed", "desk", {"market": no, "error": f"{type(error).__name__}: {error}"})
-            self._acting.out.append(Observed(known.now, said))
-            self._acting.pull(state, Reason("component_failed", "desk"), hedges=True)
+        except Exception as error:
+            self._unjudged(state, error)
 
     def _exit_if_possible(self, state: MarketState, code: str) -> None:
         """Go on selling what is held where nothing is quoted: into the bids there are, else show that it is not (R9).
@@ -262,17 +258,18 @@ class Desk:
         none, says no price: what works stays.
         """
         try:
-            wanted: list[Wanted] = []
-            if code == "one_sided_book":
-                wanted = self._deciding.hedges(state, self._known.now)
-            else:
-                wanted = self._deciding.stuck(state, code)
-            exits = [order for order in state.replaceable() if order.purpose is not QUOTE]
-            self._aligning.align(state, reconcile(wanted, exits))
-        except Exception as error:  # fail closed
-            said = Reason("component_failed", "desk", {"market": state.no, "error": f"{type(error).__name__}: {error}"})
-            self._acting.out.append(Observed(self._known.now, said))
-            self._acting.pull(state, Reason("component_failed", "desk"), hedges=True)
+            one_sided = code == "one_sided_book"
+            deciding, now = self._deciding, self._known.now
+            wanted = deciding.hedges(state, now) if one_sided else deciding.stuck(state, code)
+            self._aligning.align(state, reconcile(wanted, state.exits()))
+        except Exception as error:
+            self._unjudged(state, error)
+
+    def _unjudged(self, state: MarketState, error: Exception) -> None:
+        """Fail closed: a component that raises stops the quoting of its market, and nothing of ours stays there."""
+        said: dict[str, Number] = {"market": state.no, "error": f"{type(error).__name__}: {error}"}
+        self._acting.out.append(Observed(self._known.now, Reason("component_failed", "desk", said)))
+        self._acting.pull(state, Reason("component_failed", "desk"), hedges=True)
 
     def _clear(self, state: MarketState, code: str) -> None:
         """Cancel what is not to outlast the desk."""

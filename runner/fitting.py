@@ -117,8 +117,7 @@ class Fitting:
 
     def _meets_own_order(self, state: MarketState, want: Wanted, beside: list[Wanted]) -> Reason | None:
         """Say which of our own orders it could match, directly or through the complement (O11)."""
-        buys = (want.side is BUY) == (want.outcome is YES)
-        price = want.price if want.outcome is YES else ONE - want.price
+        buys, price = on_the_book(want)
         for order in state.orders.values():
             if order.side is want.side and order.outcome is want.outcome:
                 continue  # on the same side of the book
@@ -139,9 +138,16 @@ def urgency(want: Wanted) -> int:
     return 0 if want.purpose is Purpose.FLATTEN else 1 if want.may_take else 2
 
 
+def on_the_book(order: Order | Wanted) -> tuple[bool, int]:
+    """Say where an order stands on the YES book: whether it buys there, and at which price."""
+    if order.outcome is YES:
+        return order.side is BUY, order.price
+    return order.side is not BUY, ONE - order.price
+
+
 def matches(buys: bool, price: int, other: Order | Wanted) -> bool:
     """Whether an order on a side of the YES book, at a YES price, could match another one."""
-    if ((other.side is BUY) == (other.outcome is YES)) == buys:
+    theirs, against = on_the_book(other)
+    if theirs == buys:
         return False
-    against = other.price if other.outcome is YES else ONE - other.price
     return price >= against if buys else price <= against

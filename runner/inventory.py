@@ -68,6 +68,11 @@ class Holding:
         return Size(self.confirmed + self.pending)
 
     @property
+    def uncovered(self) -> Size:
+        """What no ask promises, settled or not; below zero where asks promise more than is held."""
+        return Size(self.held - self.reserved)
+
+    @property
     def sellable(self) -> Size:
         """What a new ask may promise: settled and not promised yet."""
         return Size(max(0, self.confirmed - self.reserved))

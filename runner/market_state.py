@@ -13,6 +13,7 @@ from pmrun.runner.units import HalfPrice, Micros, Side
 
 TRADING: Final = MarketStatus.TRADING
 YES: Final = Outcome.YES
+QUOTE: Final = Purpose.QUOTE
 
 
 class MarketState:
@@ -68,11 +69,15 @@ class MarketState:
             return "no_book"
         if not book.bids or not book.asks:
             return "one_sided_book"
-        return None if book.bids[0][0] < book.asks[0][0] else "crossed_book"
+        return None if book.two_sided else "crossed_book"
 
     def replaceable(self) -> list[Order]:
         """Return the orders in play that were not asked to leave."""
         return [order for order in self.orders.values() if not order.cancel_sent]
+
+    def exits(self) -> list[Order]:
+        """Return those of them that bring holdings back."""
+        return [order for order in self.replaceable() if order.purpose is not QUOTE]
 
 
 def book_side(outcome: Outcome, side: Side) -> Side:

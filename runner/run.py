@@ -187,7 +187,7 @@ async def _run(plan: Plan, directory: Path, overrides: list[str], show: bool, be
     with stop.listening(), Progress(show) as progress:
         progress.say("reading the feed")
         timings = Timings(plan.timings)
-        data = await stop.unless(timings.wrap("open the feed", partial(_open, plan.feed)))
+        data = await stop.unless(timings.wrap("open the feed", partial(open_feed, plan.feed)))
         progress.say("preparing the exchange (compiled on a machine's first run: half a minute)")
         desk = plan.desk(ORDER_NAME)
         exchange = await stop.unless(
@@ -198,7 +198,8 @@ async def _run(plan: Plan, directory: Path, overrides: list[str], show: bool, be
         return await _simulate(plan, directory, overrides, data, desk, exchange, progress, stop, timings)
 
 
-def _open(feed: Feed) -> FeedData:
+def open_feed(feed: Feed) -> FeedData:
+    """Read and check a feed; raises DataError, also for what the operating system refuses."""
     try:
         return feed.open()
     except OSError as error:

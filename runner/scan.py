@@ -9,12 +9,11 @@ from rich.table import Table
 from rich.text import Text
 
 from pmrun.runner.assembly import Plan
-from pmrun.runner.errors import DataError
 from pmrun.runner.funnel import MEASURED, SELECTED, Funnel, Verdict, short, words
 from pmrun.runner.intents import Intent, Number
 from pmrun.runner.ports import Exchange, FeedInfo
 from pmrun.runner.progress import Progress
-from pmrun.runner.run import ORDER_NAME
+from pmrun.runner.run import ORDER_NAME, open_feed
 from pmrun.runner.simulate import Simulation
 from pmrun.runner.summary import iso
 from pmrun.runner.units import SECOND, Micros
@@ -45,10 +44,7 @@ def scan(made: Plan, after: float | None) -> Scan:
     """Tell a desk the feed until every market was judged, or for so many seconds; raises DataError."""
     with Progress(show=True) as progress:
         progress.say("reading the feed")
-        try:
-            data = made.feed.open()
-        except OSError as error:
-            raise DataError(f"{error.filename or 'the feed'}: cannot be read: {error.strerror or error}") from None
+        data = open_feed(made.feed)
         progress.say("scanning the markets")
         desk = made.desk(ORDER_NAME)
         exchange = made.executor.open(data, made.fill, made.depth(desk.hooks), not made.settings.gated)

@@ -21,7 +21,7 @@ def check_threshold(threshold: Price) -> None:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TwoSided:
-    """Where either token's mid is at or below mid_threshold, bid on both tokens or on none (R3).
+    """Where either token's mid is at or below mid_threshold, a side that the checks refuse keeps the other back (R3).
 
     There the exchange pays nothing for one side alone (reference 7.3).
     """

@@ -7,7 +7,6 @@ YES pays with the last chance. Sizes, cancels and waits tell nothing of it. A fi
 neither win nor lose on average, whatever the strategy; a fill model that shows a profit here invents it.
 """
 
-import hashlib
 from array import array
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,9 +16,9 @@ import numpy as np
 from pmrun.plugins.executors.kernel import ASK, BID, LEVEL, PRINT, SNAPSHOT, SNAPSHOT_LEVEL
 from pmrun.plugins.feeds.sim.flow import LOT, Flow
 from pmrun.plugins.feeds.sim.plan import Kind, Plan
-from pmrun.plugins.feeds.sim.sim import START, assembled, generator
-from pmrun.plugins.feeds.sim.terms import DAY, LABEL
-from pmrun.runner.market import ConditionId, Market, RewardTerms, TokenId
+from pmrun.plugins.feeds.sim.sim import START, assembled, check_session, generator
+from pmrun.plugins.feeds.sim.terms import DAY, LABEL, ids
+from pmrun.runner.market import Market, RewardTerms
 from pmrun.runner.ports import FeedData
 from pmrun.runner.units import ONE, SECOND, Cash, Micros, Price, Size
 
@@ -48,12 +47,7 @@ class NoEdge:
 
     def __post_init__(self) -> None:
         """Refuse what cannot be simulated."""
-        if not 0 <= self.seed < 2**63:
-            raise ValueError("seed must be from 0 to 9,223,372,036,854,775,807")
-        if not 1 <= self.markets <= 1_000:
-            raise ValueError("markets must be from 1 to 1,000")
-        if not 60 * SECOND <= self.length <= 86_400 * SECOND:
-            raise ValueError("length must be from 60 to 86,400 seconds")
+        check_session(self.seed, self.markets, self.length)
         if not SECOND <= self.trade_gap <= self.length:
             raise ValueError("trade_gap must be from 1 second to length")
 
@@ -150,13 +144,13 @@ class _Fair:
 
 
 def _plan(seed: int, number: int) -> Plan:
-    digest = hashlib.sha256(f"simulated without an edge {seed} {number}".encode()).hexdigest()
+    condition, yes, no = ids(f"simulated without an edge {seed} {number}")
     market = Market(
-        condition=ConditionId(f"0x{digest}"),
+        condition=condition,
         question=f"Will fair coin {number + 1} have come up heads? {LABEL}",
         slug=f"simulated-no-edge-{number}",
-        yes=TokenId(str(int(digest, 16) | 1)),
-        no=TokenId(str(int(digest, 16) & ~1)),
+        yes=yes,
+        no=no,
         tick=TICK,
         min_order_size=Size(5_000_000),
         rewards=RewardTerms(min_size=Size(20_000_000), max_spread=Price(350), daily_rate=Cash(50_000_000)),

@@ -21,6 +21,16 @@ START = Micros(1_790_000_000 * SECOND)  # 2026-09-21: any day would do, every ru
 REMARK = "simulated markets: drawn from statistics of recorded ones, no recording"
 
 
+def check_session(seed: int, markets: int, length: Micros) -> None:
+    """Refuse a session that cannot be simulated; raises ValueError."""
+    if not 0 <= seed < 2**63:
+        raise ValueError("seed must be from 0 to 9,223,372,036,854,775,807")
+    if not 1 <= markets <= 1_000:
+        raise ValueError("markets must be from 1 to 1,000")
+    if not 60 * SECOND <= length <= 86_400 * SECOND:
+        raise ValueError("length must be from 60 to 86,400 seconds")
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Simulated:
     """Markets that never were: the same seed and settings always give the same ones (C1).
@@ -37,12 +47,7 @@ class Simulated:
 
     def __post_init__(self) -> None:
         """Refuse what cannot be simulated."""
-        if not 0 <= self.seed < 2**63:
-            raise ValueError("seed must be from 0 to 9,223,372,036,854,775,807")
-        if not 1 <= self.markets <= 1_000:
-            raise ValueError("markets must be from 1 to 1,000")
-        if not 60 * SECOND <= self.length <= 86_400 * SECOND:
-            raise ValueError("length must be from 60 to 86,400 seconds")
+        check_session(self.seed, self.markets, self.length)
         if not 0 <= self.jumps <= 100:
             raise ValueError("jumps must be from 0 to 100")
         if self.save_to == "":

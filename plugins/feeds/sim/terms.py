@@ -261,13 +261,13 @@ class _Draw:
     ) -> Market:  # fmt: skip
         template, part = question
         number, self._number = self._number, self._number + 1
-        digest = hashlib.sha256(f"simulated {self._seed} {number}".encode()).hexdigest()
+        condition, yes, no = ids(f"simulated {self._seed} {number}")
         return Market(
-            condition=ConditionId(f"0x{digest}"),
+            condition=condition,
             question=f"{template.text.format(part)} {LABEL}",
             slug=f"simulated-{template.event}-{number}",
-            yes=TokenId(str(int(digest, 16) | 1)),
-            no=TokenId(str(int(digest, 16) & ~1)),
+            yes=yes,
+            no=no,
             tick=tick,
             min_order_size=Size(5_000_000),
             fees=FEES[template.category],
@@ -305,3 +305,10 @@ def _spread(cents: float, tick: Price) -> Price:
 def _gap(dollars: float, volume: float) -> float:
     """Return the seconds between trades that make a day's volume; at most a day."""
     return 86_400 * dollars / max(volume, dollars)
+
+
+def ids(name: str) -> tuple[ConditionId, TokenId, TokenId]:
+    """Return the ids of a simulated market and its tokens: of the shape of real ones, the same for the same name."""
+    digest = hashlib.sha256(name.encode()).hexdigest()
+    number = int(digest, 16)
+    return ConditionId(f"0x{digest}"), TokenId(str(number | 1)), TokenId(str(number & ~1))
