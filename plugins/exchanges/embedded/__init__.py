@@ -1,0 +1,1 @@
+"""An exchange on loopback: the real protocols, simulated money."""
