@@ -28,7 +28,7 @@ def worker(tape: Path) -> None:
     from pmrun.runner.assembly import plan
     from pmrun.runner.compose import compose_config
     from pmrun.runner.journal import JournalWriter
-    from pmrun.runner.run import rare_collections
+    from pmrun.runner.review import rare_collections
     from pmrun.runner.simulate import Simulation
     from pmrun.runner.summary import Tally
 

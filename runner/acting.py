@@ -62,10 +62,11 @@ class Acting:
 
     def adopt(self, state: MarketState, fact: OrderFound) -> Order:
         """Return an order that an earlier session left resting, known from here on."""
-        self._last_order += 1
+        no = fact.order or OrderNo(self._last_order + 1)
+        self._last_order = max(self._last_order, no)
         order = Order(
-            no=OrderNo(self._last_order),
-            client_order_id=f"{self._name}-{self._last_order}",
+            no=no,
+            client_order_id=f"{self._name}-{no}",
             market=fact.market,
             outcome=fact.outcome,
             side=fact.side,
@@ -90,7 +91,12 @@ class Acting:
         """Put an order's new state in the place of the one before; forget those that ended long ago."""
         no = after.no
         self._orders[no] = after
-        orders = self._markets[after.market].orders
+        state = self._markets[after.market]
+        orders = state.orders
+        if after.outcome_unknown:
+            state.doubt.add(no)
+        elif state.doubt:
+            state.doubt.discard(no)
         if after.state not in ENDED:
             orders[no] = after
             if before.filled != after.filled:

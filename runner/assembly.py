@@ -15,7 +15,7 @@ from pmrun.runner.hooks import GROUP, SINGLE, WHOLE_BOOK, Depth, Hooks
 from pmrun.runner.options import options
 from pmrun.runner.packs import component_class
 from pmrun.runner.ports import Executor, Feed, Report
-from pmrun.runner.units import Micros
+from pmrun.runner.units import Cash, Micros
 from pmrun.runner.universe import Rescan
 from pmrun.runner.values import convert, settings_of, shown
 
@@ -32,6 +32,7 @@ PLAIN = {
     "desk": dict,
     "universe": dict,
     "rescan": dict,
+    "live": dict,
     "timings": bool,
     "bracket": bool,
 }
@@ -100,6 +101,15 @@ class UniverseConfig:
             raise ValueError("max_markets must be 0 (no limit) or more")
 
 
+@dataclass(frozen=True, slots=True)
+class LiveConfig:
+    """What arms live trading, and what no order passes then (dollars); the executor reads it."""
+
+    armed: bool = False
+    max_order_usd: Cash | None = None
+    max_resting_usd: Cash | None = None
+
+
 class Plan(NamedTuple):
     """A configuration that can become a run: every component is built."""
 
@@ -139,6 +149,7 @@ def plan(config: Mapping[str, Any]) -> Plan:
     desk = _plain_settings(DeskConfig, config.get("desk", {}), "desk")
     universe = _plain_settings(UniverseConfig, config.get("universe", {}), "universe")
     rescan = _plain_settings(RescanConfig, config.get("rescan", {}), "rescan")
+    _plain_settings(LiveConfig, config.get("live", {}), "live")
     made = Plan(
         config=dict(config),
         components=components,
@@ -156,6 +167,7 @@ def plan(config: Mapping[str, Any]) -> Plan:
             clean_start=desk.clean_start,
             leave_hedges=desk.leave_hedges,
             stop_only=desk.stop_only,
+            book_holds_us=getattr(built["executor"], "book_holds_us", False),
         ),
         feed=cast(Feed, built["feed"]),
         fill=built["fill"],

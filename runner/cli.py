@@ -22,7 +22,7 @@ verbs:
   stop [OVERRIDE ...]      cancel what bids, wait for the answers, and end: nothing is quoted
   plugins                  installed packs, and what can be chosen in every group  (--json)
   completion SHELL         print shell completion for bash, zsh or fish
-
+{verbs_of_packs}
 overrides:
   strategy=NAME            choose a strategy; pricing=NAME, sizing=NAME, feed=NAME, … choose its parts
   risk.cliff.price_cliff_threshold=0.03    change a setting
@@ -61,7 +61,7 @@ def _keep_compiled_code() -> None:
 def run(arguments: list[str]) -> int:
     """Run one command line; return its exit code. No traceback reaches a user."""
     if arguments and arguments[0] in ("-h", "--help", "help"):
-        print(HELP, end="")
+        print(_help(), end="")
         return 0
     if arguments and arguments[0] == "--version":
         from pmrun import __version__
@@ -71,17 +71,30 @@ def run(arguments: list[str]) -> int:
     return _guarded(_verb(arguments))
 
 
+def _help() -> str:
+    """Return the help with the verbs of the installed packs; a pack that cannot be loaded is named in their place."""
+    from pmrun.runner.errors import PmrunError
+    from pmrun.runner.packs import pack_verbs
+
+    try:
+        lines = [f"  {verb.name:<24} {verb.help}" for verb in pack_verbs().values()]
+    except PmrunError as error:
+        lines = [f"  ({' '.join(str(error).split())})"]
+    return HELP.replace("{verbs_of_packs}", "".join(f"{line}\n" for line in lines))
+
+
 def _verb(arguments: list[str]) -> Callable[[], int]:
     def go() -> int:
         from pmrun.runner import verbs
         from pmrun.runner.environment import load_environment
 
         load_environment(Path.cwd())
-        if arguments and arguments[0] in verbs.VERBS:
-            return verbs.VERBS[arguments[0]](arguments[1:])
         if not arguments:
-            print(HELP, end="")
+            print(_help(), end="")
             return 2
+        verb = verbs.verb(arguments[0])
+        if verb is not None:
+            return verb(arguments[1:])
         from pmrun.runner.hydra_app import run_hydra
 
         return run_hydra(arguments)

@@ -78,6 +78,8 @@ class Deciding:
             refuse(state, outcome, side, price, size, (Reason("no_valid_price", "grid", {"tick": grid.tick}),))
             return None
         least = state.terms.min_order_size
+        if size is not None and size % state.terms.size_step:
+            size = Size(size - size % state.terms.size_step)
         if size is None or size < least:
             reasons = (Reason("below_min_size", "sizing", {"size": size or 0, "min": least}),)
             refuse(state, outcome, side, price, size, reasons)

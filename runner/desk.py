@@ -14,6 +14,7 @@ from pmrun.runner.intents import CancelAll, Drop, Intent, Number, Observed, Reas
 from pmrun.runner.inventory import Inventory
 from pmrun.runner.known import Known
 from pmrun.runner.learning import Learning
+from pmrun.runner.limits import Limits
 from pmrun.runner.market import MarketNo, Outcome
 from pmrun.runner.market_state import MarketState, book_side
 from pmrun.runner.orders import Order, Purpose
@@ -40,6 +41,7 @@ class Desk:
         self.orders = known.orders
         self._acting = Acting(known, name, settings.remember)
         self._learning = Learning(hooks, settings, known, self._acting, self.universe)
+        self._limits = Limits(hooks, known, self._acting)
         self._deciding = Deciding(hooks, settings)
         self._fitting = Fitting(hooks, settings, known, self._acting)
         self._aligning = Aligning(hooks, settings, known, self._acting, self._fitting)
@@ -69,9 +71,13 @@ class Desk:
             # Something else happens at the moment a component waited for: its time has come all the same.
             self._learning.tell(TimerDue(known.now), None, None)
         self._learn[type(fact)](fact)
+        if self._limits.asked:
+            self._limits.judge()
         rescan = self.universe.rescan_at
         if known.due or (rescan is not None and rescan <= known.now):
             self._decide_due()
+        if out and self._limits.asked:
+            self._limits.hear(out)
         return out
 
     def _begin(self) -> None:
@@ -245,7 +251,9 @@ class Desk:
             if state.unsafe:
                 state.unsafe.clear()
             wanted = self._deciding.hedges(state, known.now) if self.hooks.hedges else []
-            if state.selected:
+            if known.limit is not None:
+                self._acting.pull(state, known.limit)
+            elif state.selected:
                 wanted.extend(self._deciding.quotes(state, known.now, self._acting.refuse))
             self._aligning.align(state, reconcile(wanted, state.replaceable()))
         except Exception as error:

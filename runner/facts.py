@@ -86,8 +86,11 @@ class HoldingSeen(_Fact, tag="holding", frozen=True):
     cost: Cash
 
 
-class OrderFound(_Fact, tag="found", frozen=True):
-    """An order of ours rests at the exchange that this session did not place; sells are taken to be hedges."""
+class OrderFound(_Fact, tag="found", frozen=True, omit_defaults=True):
+    """An order of ours rests at the exchange that this session did not place; sells are taken to be hedges.
+
+    `order` is the number it is known under from here on (0: the desk's next).
+    """
 
     market: MarketNo
     outcome: Outcome
@@ -96,6 +99,7 @@ class OrderFound(_Fact, tag="found", frozen=True):
     size: Size
     filled: Size
     exchange_order_id: str
+    order: OrderNo = OrderNo(0)
 
 
 class OrderNews(_Fact, tag="order", frozen=True, omit_defaults=True):
@@ -133,8 +137,17 @@ class TimerDue(_Fact, tag="timer", frozen=True):
     """The time a component asked to be woken at has come."""
 
 
-class FeedLost(_Fact, tag="feed_lost", frozen=True):
-    """Books can no longer be trusted."""
+class Carried(_Fact, tag="carried", frozen=True):
+    """What an earlier session left of a component's memory, told before anything of this one; `node` is its name."""
+
+    node: str
+    values: dict[str, int]
+
+
+class FeedLost(_Fact, tag="feed_lost", frozen=True, omit_defaults=True):
+    """What is shown can no longer be trusted, our own orders included: nothing rests until it can."""
+
+    why: str = ""
 
 
 class FeedRestored(_Fact, tag="feed_restored", frozen=True):
@@ -166,6 +179,7 @@ Fact = (
     | Filled
     | Settled
     | TimerDue
+    | Carried
     | FeedLost
     | FeedRestored
     | FeedEnded

@@ -14,15 +14,17 @@ import pluggy
 
 from pmrun.runner.book import Book
 from pmrun.runner.errors import ConfigError
-from pmrun.runner.facts import FACTS, Fact
-from pmrun.runner.intents import Number, Reason
+from pmrun.runner.facts import FACTS, Carried, Fact
+from pmrun.runner.intents import Intent, Number, Reason
 from pmrun.runner.inventory import Inventory
 from pmrun.runner.market import Market, MarketNo, Outcome
 from pmrun.runner.orders import Order, Purpose
-from pmrun.runner.units import HalfPrice, Micros, Notional, Price, Side, Size
+from pmrun.runner.units import Cash, HalfPrice, Micros, Notional, Price, Side, Size
 
 GROUP = "pmrun"
 SINGLE = ("price", "size_order", "replace_at", "rank_market", "hedge")  # one component answers these
+LIMITING = ("object_to_account", "observe_intent", "carry")  # who answers one of these fails for all markets
+FAILED = "failed"  # what is carried of a component that raised
 hookspec = pluggy.HookspecMarker(GROUP)
 hookimpl = pluggy.HookimplMarker(GROUP)
 
@@ -114,6 +116,22 @@ class Unhedged(NamedTuple):
     numbers: dict[str, Number]
 
 
+class AccountView(Protocol):
+    """The account as a limit sees it; each part is worked out when somebody asks for it."""
+
+    @property
+    def cash(self) -> Cash:
+        """All cash, what is locked included."""
+
+    @property
+    def locked(self) -> Cash:
+        """The cash that bids in play and in flight keep from other uses."""
+
+    @property
+    def equity(self) -> Cash | None:
+        """Cash and everything held at the mid; None while something is held whose book was never seen."""
+
+
 class Look(StrEnum):
     """How much of a book a component looks at; the desk is not woken for the rest."""
 
@@ -146,6 +164,15 @@ class PackHooks:
     @hookspec
     def config_packs(self) -> list[str]:
         """Name the packages that hold this pack's YAML, such as `my_rules.conf`."""
+        raise NotImplementedError
+
+    @hookspec
+    def pmrun_verbs(self) -> list[tuple[str, str, str]]:
+        """Name the verbs this pack adds to the command line: the verb, its line of help, and `module:function`.
+
+        The module is imported when the verb is used, not before; the function takes the arguments after the verb and
+        returns an exit code.
+        """
         raise NotImplementedError
 
 
@@ -196,6 +223,15 @@ class ComponentHooks:
         raise NotImplementedError
 
     @hookspec
+    def object_to_account(self, account: AccountView, at: Micros) -> Objection | None:
+        """Say why nothing may be quoted in any market (a limit of the account), or return None.
+
+        Asked after every fact and after every answer of the desk, so a limit sees each state of the account, and may
+        remember what it saw. While one objects every quote is pulled; hedges and flattening go on.
+        """
+        raise NotImplementedError
+
+    @hookspec
     def needs_both_sides(self, market: Market, book: Book) -> bool:
         """Say whether a side may only be quoted when the checks let the other one pass too (R3)."""
         raise NotImplementedError
@@ -224,6 +260,16 @@ class ComponentHooks:
     @hookspec
     def observe(self, fact: Fact, market_no: MarketNo | None, order: Order | None) -> None:
         """Learn a fact; `order` is the order it is about, after it was applied."""
+        raise NotImplementedError
+
+    @hookspec
+    def observe_intent(self, intent: Intent) -> None:
+        """Learn what the desk asks for, as it asks."""
+        raise NotImplementedError
+
+    @hookspec
+    def carry(self) -> dict[str, int]:
+        """Return what must outlive the session; `observe` gets it back as `Carried` when the next one starts."""
         raise NotImplementedError
 
     @hookspec
@@ -345,10 +391,23 @@ class Hooks:
         self.replace_at: Callable[[Order, Wanted, Market, Micros], Micros | None] = (
             self._first("replace_at") if self._answers("replace_at") else _at_once
         )
-        observers = self._each("observe", components)
+        self.broken: dict[str, str] = {}  # components that raised and cannot be trusted any more: what they said
+        limiting = {name for hook in LIMITING for name, _, _ in self._each(hook, components)}
+        observers = [
+            (name, component, self._guarded(name, call) if name in limiting else call)
+            for name, component, call in self._each("observe", components)
+        ]
         self._observers = {  # each is told the kinds it names, and no others; without a word, all
             kind: [call for _, component, call in observers if kind in _observes(component)] for kind in FACTS
         }
+        self._observers[Carried] = []  # told to the one it belongs to
+        self.limits = self._guards("object_to_account", components)
+        self._intent_observers = self._guards("observe_intent", components)
+        self._carries = self._guards("carry", components)
+        self._restores = {name: call for name, _, call in observers if name in self._carries}
+        for name in self._carries.keys() - self._restores.keys():
+            raise ConfigError(name, None, "has carry without observe: it would not learn what it carried")
+        self.limiting = bool(limiting)
         self._wakes = [caller for _, _, caller in self._each("next_wake", components)]
         self.checks = tuple(
             Check(
@@ -410,6 +469,47 @@ class Hooks:
                 raise ConfigError(name, None, f"{hook} cannot be a wrapper")
             calls.append((name, components[name], direct))
         return calls
+
+    def _guarded(self, name: str, call: Call) -> Call:
+        """Return a call that raises nothing: a component that did is broken from then on."""
+
+        def guarded(*given: Any) -> Any:
+            try:
+                return call(*given)
+            except Exception as error:
+                self.broken.setdefault(name, f"{type(error).__name__}: {error}")
+                return None
+
+        return guarded
+
+    def _guards(self, hook: str, components: Mapping[str, object]) -> dict[str, Call]:
+        return {name: self._guarded(name, call) for name, _, call in self._each(hook, components)}
+
+    def observe_intent(self, intent: Intent) -> None:
+        """Tell the components that count what is asked for."""
+        for observer in self._intent_observers.values():
+            observer(intent)
+
+    def carried(self) -> dict[str, dict[str, int]]:
+        """Return what must outlive the session, by component; one that failed says so to the next session too."""
+        if not self._carries:
+            return {}
+        found = {name: carry() or {} for name, carry in self._carries.items()}
+        return {name: values | {FAILED: 1} if name in self.broken else values for name, values in found.items()}
+
+    def restore(self, fact: Carried) -> None:
+        """Give a component back what it carried; one that cannot read it, or failed before, is broken.
+
+        What nobody of that name carries any more is left alone.
+        """
+        restore = self._restores.get(fact.node)
+        if restore is None:
+            return
+        if fact.values.get(FAILED):
+            self.broken.setdefault(fact.node, "it failed in an earlier session")
+        if any(name != FAILED for name in fact.values):
+            values = {name: value for name, value in fact.values.items() if name != FAILED}
+            restore(Carried(fact.at, fact.node, values), None, None)
 
     def observed(self, kind: type[Any]) -> bool:
         """Whether anybody wants to know of such facts."""

@@ -134,6 +134,11 @@ class JournalWriter:
         self._hash.update(block)
         self._file.write(block)
 
+    def flush(self) -> None:
+        """Hand everything written so far to the operating system."""
+        self._flush()
+        self._file.flush()
+
     @property
     def hash(self) -> str:
         """The hash of everything written so far."""

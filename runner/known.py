@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from pmrun.runner.intents import Reason
 from pmrun.runner.inventory import Account
 from pmrun.runner.market import MarketNo
 from pmrun.runner.market_state import MarketState
@@ -21,6 +22,7 @@ class Known:
         "for_answer",
         "for_funds",
         "for_room",
+        "limit",
         "markets",
         "now",
         "orders",
@@ -36,6 +38,7 @@ class Known:
         self.markets: dict[MarketNo, MarketState] = {}
         self.orders: dict[OrderNo, Order] = {}  # in play, and those that ended not long ago
         self.stopped: str | None = None  # why nothing is quoted any more
+        self.limit: Reason | None = None  # which limit of the account keeps everything from being quoted
         self.dirty: dict[MarketNo, None] = {}  # where something changed since the last decision
         self.due = False  # a moment at which quotes are decided has come
         self.waits: dict[MarketNo, Micros] = {}  # when a market is looked at again, whatever happens

@@ -6,10 +6,11 @@ from typing import Any, Final
 from msgspec.structs import replace
 
 from pmrun.runner.acting import Acting
-from pmrun.runner.book import Book, without_own
+from pmrun.runner.book import Book
 from pmrun.runner.desk_settings import DeskSettings
 from pmrun.runner.facts import (
     BookChanged,
+    Carried,
     Fact,
     Filled,
     FundsSeen,
@@ -65,6 +66,7 @@ class Learning:
             OrderNews: self._order_news,
             Filled: self._filled,
             Settled: self._settled,
+            Carried: hooks.restore,
         }
 
     def tell(self, fact: Fact, no: MarketNo | None, order: Order | None) -> None:
@@ -93,6 +95,9 @@ class Learning:
         state = self._markets.get(fact.market)
         if state is None:
             return
+        if self._settings.book_holds_us:
+            state.own.before(state.observed, state.orders, self._known.now)
+            state.own.after(fact.book, self._known.now)
         state.observed = fact.book
         if fact.book.bids or fact.book.asks:
             state.mark = fact.book.mark_half
@@ -103,14 +108,7 @@ class Learning:
         self._known.due = True
 
     def _without_us(self, state: MarketState) -> Book | None:
-        if state.observed is None:
-            return None
-        ours = (
-            (order.book_side, order.yes_price, order.remaining)
-            for order in state.orders.values()
-            if order.state in (State.LIVE, State.PARTIALLY_FILLED)
-        )
-        return without_own(state.observed, ours)
+        return None if state.observed is None else state.own.without(state.observed)
 
     def _printed(self, fact: Printed) -> None:
         self.tell(fact, fact.market, None)
@@ -154,7 +152,7 @@ class Learning:
     def _order_found(self, fact: OrderFound) -> None:
         """Adopt an order that an earlier session left resting: it is known from here on, and can be cancelled."""
         state = self._markets.get(fact.market)
-        if state is None or fact.filled >= fact.size:
+        if state is None or fact.filled >= fact.size or fact.order in self._orders:
             return self._observe_oddity("impossible_order", {"market": fact.market, "id": fact.exchange_order_id})
         if any(order.exchange_order_id == fact.exchange_order_id for order in state.orders.values()):
             return None  # told twice

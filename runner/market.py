@@ -80,6 +80,7 @@ class Market(msgspec.Struct, frozen=True, kw_only=True):
     outcomes: tuple[str, str] = ("Yes", "No")
     tick: Price
     min_order_size: Size
+    size_step: Size = Size(10_000)  # sizes of orders are whole multiples: 1/100 share (reference 2.5)
     fees: FeeTerms = FeeTerms()
     rewards: RewardTerms | None = None
     ends_at: Micros | None = None

@@ -9,6 +9,7 @@ from pmrun.runner.hooks import Unhedged
 from pmrun.runner.inventory import Inventory
 from pmrun.runner.market import Market, MarketNo, Outcome
 from pmrun.runner.orders import Order, OrderNo, Purpose
+from pmrun.runner.own_orders import OwnOrders
 from pmrun.runner.units import HalfPrice, Micros, Side
 
 TRADING: Final = MarketStatus.TRADING
@@ -21,6 +22,7 @@ class MarketState:
 
     __slots__ = (
         "book",
+        "doubt",
         "gaps",
         "grid",
         "halted",
@@ -29,6 +31,7 @@ class MarketState:
         "no",
         "observed",
         "orders",
+        "own",
         "recheck",
         "refused",
         "rejected",
@@ -51,6 +54,8 @@ class MarketState:
         self.mark: HalfPrice | None = None  # what holdings are valued at; outlives a lost feed
         self.book: Book | None = None  # the observed book minus our own resting orders (O12)
         self.orders: dict[OrderNo, Order] = {}  # in play
+        self.own = OwnOrders()  # what the observed book shows of them
+        self.doubt: set[OrderNo] = set()  # requests whose answer was lost: nothing is quoted beside them (O7)
         # By side of the YES book: a quote may rest as either token.
         self.refused: dict[Side, tuple[str, ...]] = {}
         self.rejected: dict[tuple[Side, Purpose], tuple[Micros, int]] = {}  # when last, and how often in a row
@@ -64,6 +69,8 @@ class MarketState:
         """Return the code of what keeps the market from being quoted at all."""
         if self.halted or self.status is not TRADING:
             return "halted" if self.halted else str(self.status)
+        if self.doubt:
+            return "order_in_doubt"
         book = self.book
         if book is None:
             return "no_book"

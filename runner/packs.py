@@ -1,13 +1,14 @@
 """Packages that add components and configurations, found by their entry point (C6)."""
 
 import importlib
+import re
 from collections.abc import Callable
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from importlib.resources import files
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import pluggy
 
@@ -15,6 +16,16 @@ from pmrun.runner.errors import ConfigError
 from pmrun.runner.hooks import GROUP, PackHooks
 
 PKG = "pkg://"
+_VERB = re.compile(r"[a-z][a-z0-9_-]*")
+_TARGET = re.compile(r"[\w.]+:\w+")
+
+
+class PackVerb(NamedTuple):
+    """A verb that a pack adds to the command line."""
+
+    name: str
+    help: str  # one line
+    target: str  # `module:function`: takes the arguments after the verb, returns an exit code
 
 
 class Pack(NamedTuple):
@@ -25,6 +36,7 @@ class Pack(NamedTuple):
     version: str
     configs: tuple[str, ...]  # packages that hold YAML
     roots: tuple[str, ...]  # packages whose components may be named by `_target_`
+    verbs: tuple[PackVerb, ...] = ()
 
 
 @cache
@@ -44,11 +56,17 @@ def installed_packs() -> tuple[Pack, ...]:
             manager.register(module, name=entry.name)
             configs = tuple(getattr(module, "config_packs", list)())
             _check_configs(configs)
+            verbs = _verbs_of(module)
         except Exception as error:
             raise _broken(entry, error) from None
         dist = entry.dist
         packs[entry.name] = Pack(
-            entry.name, dist.name if dist else "?", dist.version if dist else "?", configs, _roots(entry.value, configs)
+            entry.name,
+            dist.name if dist else "?",
+            dist.version if dist else "?",
+            configs,
+            _roots(entry.value, configs),
+            verbs,
         )
     return tuple(packs.values())
 
@@ -57,6 +75,37 @@ def _check_configs(configs: tuple[str, ...]) -> None:
     for name in configs:
         if find_spec(name) is None:
             raise ModuleNotFoundError(f"config_packs names {name}, and there is no such package")
+
+
+def _verbs_of(module: Any) -> tuple[PackVerb, ...]:
+    verbs = tuple(PackVerb(*each) for each in getattr(module, "pmrun_verbs", list)())
+    for verb in verbs:
+        if not _VERB.fullmatch(verb.name):
+            raise ValueError(f"pmrun_verbs names {verb.name!r}, and a verb is a word in lower case")
+        if not _TARGET.fullmatch(verb.target):
+            raise ValueError(f"pmrun_verbs: {verb.name}: {verb.target!r} is not module:function")
+    return verbs
+
+
+def pack_verbs() -> dict[str, PackVerb]:
+    """Return the verbs of all packs by name; raises ConfigError when two packs add the same one."""
+    found: dict[str, PackVerb] = {}
+    for pack in installed_packs():
+        for verb in pack.verbs:
+            if verb.name in found:
+                raise ConfigError(f"pack {pack.name}", verb.name, "another pack has this verb; uninstall one of them")
+            found[verb.name] = verb
+    return found
+
+
+def verb_function(verb: PackVerb) -> Callable[[list[str]], int]:
+    """Import what answers a verb; raises ConfigError."""
+    module, _, name = verb.target.partition(":")
+    try:
+        found = getattr(importlib.import_module(module), name)
+    except (ImportError, AttributeError) as error:
+        raise ConfigError(f"pmrun {verb.name}", verb.target, f"cannot be imported: {error}") from None
+    return cast(Callable[[list[str]], int], found)
 
 
 def _broken(entry: EntryPoint, error: Exception) -> ConfigError:

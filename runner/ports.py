@@ -1,8 +1,9 @@
 """What a feed, an executor, a store and a report have to offer the shell."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import msgspec
 
@@ -80,6 +81,74 @@ class Exchange(Protocol):
 
     def remarks(self) -> list[str]:
         """Say what a reader of the results has to know of how they were made."""
+
+
+class LiveExchange(Protocol):
+    """An exchange as time passes: what arrived is kept until it is asked for; a bell rings when there is something."""
+
+    mode: str  # paper, dry run or live
+
+    def opening(self) -> list[Fact]:
+        """Return what is known at the start: markets, funds, holdings, orders that rest."""
+
+    def next_due(self) -> Micros | None:
+        """Return when something comes due without news from outside."""
+
+    def changed_since(self) -> Micros | None:
+        """Return when the first book changed that the desk was not told of."""
+
+    def advance(self, until: Micros) -> None:
+        """Bring what runs on our side up to a time."""
+
+    def due(self, at: Micros) -> list[Fact]:
+        """Return what the desk has to learn now, books aside."""
+
+    def books(self, at: Micros) -> list[BookChanged]:
+        """Return the books that changed in what the desk looks at."""
+
+    def submit(self, intents: Sequence[Intent], at: Micros) -> None:
+        """Take intents; returns at once."""
+
+    def turned(self, at: Micros) -> None:
+        """Hear that the desk is alive: what protects our orders at the exchange goes on only while it is."""
+
+    def busy(self) -> bool:
+        """Whether answers are still awaited."""
+
+    async def finish(self) -> list[str]:
+        """Verify that nothing of ours rests; return what may still rest, or why nobody can say."""
+
+    def remarks(self) -> list[str]:
+        """Say what a reader of the results has to know of how they were made."""
+
+
+class LiveFeed(Protocol):
+    """Brings facts as they happen."""
+
+    stop_after: Micros  # when a run ends by itself; 0: not before it is asked to
+
+    def connect(self, now: Callable[[], Micros], bell: Any) -> AbstractAsyncContextManager[Any]:
+        """Connect, and learn the markets; what is yielded goes to the executor and has `info: FeedInfo`."""
+
+
+class LiveSetup(NamedTuple):
+    """What a live executor is given of the run it belongs to."""
+
+    name: str  # starts every client order id
+    directory: Path
+    fill: Any
+    depth: Depth
+    everything: bool  # whether every book is told, changed or not
+    now: Callable[[], Micros]
+    bell: Any
+    carried: Callable[[], Mapping[str, Mapping[str, int]]]  # what limits want to outlive the run
+
+
+class LiveExecutor(Protocol):
+    """Takes intents as time passes."""
+
+    def attach(self, data: Any, setup: LiveSetup) -> AbstractAsyncContextManager[LiveExchange]:
+        """Start an exchange over a connected feed; raises PmrunError when it cannot be trusted to run."""
 
 
 class Executor(Protocol):

@@ -1,6 +1,7 @@
 """Progress while a run goes, and its one table at the end; plain when nobody watches."""
 
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -56,13 +57,13 @@ class Progress:
             self._bar.update(self._task, description="running", total=max(total, 1), completed=done, counts=counts)
 
 
-def rows_of(summary: dict[str, Any]) -> list[tuple[str, str]]:
+def rows_of(summary: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Return the lines of the table that ends a run."""
     pnl, orders, fills, markets = (summary[key] for key in ("pnl_usd", "orders", "fills", "markets"))
     fees_assumed = any("fee" in field.lower() for field in markets["assumed"])
     rewards_assumed = summary["rewards"] is not None and summary["rewards"]["terms_assumed"]
     only_stopped = "stop_only" in summary["cancels"]
-    label = "simulated market, simulated fills" if summary["simulated"] else "recorded market, simulated fills"
+    label = f"{_market_of(summary)}, {'fills of the exchange' if summary['mode'] == 'live' else 'simulated fills'}"
     rows = [
         ("strategy", f"{summary['strategy']} on {summary['exchange']} ({label})"),
         ("feed", f"{summary['feed']}: {summary['source']}"),
@@ -96,8 +97,15 @@ def rows_of(summary: dict[str, Any]) -> list[tuple[str, str]]:
     if summary["oddities"]:
         rows.append(("look at", ", ".join(f"{name} {count}" for name, count in summary["oddities"].items())))
     if summary.get("stopped"):
-        rows.append(("stopped by", f"{summary['stopped']}; nothing rests"))
+        rows.append(("stopped by", summary["stopped"] + ("" if summary["may_rest"] else "; nothing rests")))
+    rows += [("MAY REST", said) for said in summary["may_rest"]]
     return rows + [("note", remark) for remark in summary["remarks"]]
+
+
+def _market_of(summary: Mapping[str, Any]) -> str:
+    if summary["simulated"]:
+        return "simulated market"
+    return "recorded market" if summary["feed"] == "tape" else "live market"
 
 
 def _markets(markets: dict[str, Any]) -> str:
@@ -120,7 +128,7 @@ def _estimate(value: float | None) -> str:
     return "not estimated" if value is None else f"${value:,.2f}"
 
 
-def show_summary(summary: dict[str, Any], directory: Path) -> None:
+def show_summary(summary: Mapping[str, Any], directory: Path) -> None:
     """Print the table that ends a run, with the directory's path."""
     rows = rows_of(summary)
     if not sys.stdout.isatty():

@@ -143,7 +143,7 @@ def summarise(
         "complete": True,
         **more,
         "simulated": info.simulated,
-        "paper": True,
+        "paper": more.get("mode") != "live",
         "facts": tally.facts,
         "intents": tally.intents,
         "markets": markets,

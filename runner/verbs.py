@@ -8,16 +8,20 @@ from pathlib import Path
 from typing import NoReturn
 
 from pmrun.runner.errors import ConfigError
+from pmrun.runner.packs import pack_verbs, verb_function
 
 
-class _Parser(argparse.ArgumentParser):
+class VerbParser(argparse.ArgumentParser):
+    """Reads the arguments of a verb; a mistake is a ConfigError, as everywhere."""
+
     def error(self, message: str) -> NoReturn:
+        """Refuse the arguments; raises ConfigError."""
         raise ConfigError(self.prog.removeprefix("pmrun "), None, message)
 
 
 def replay(arguments: list[str]) -> int:
     """Replay a run; verify that the same facts give the same intents."""
-    parser = _Parser("pmrun replay", description="Feed a run's facts to a fresh desk.")
+    parser = VerbParser("pmrun replay", description="Feed a run's facts to a fresh desk.")
     parser.add_argument("run", type=Path)
     parser.add_argument("--verify", action="store_true", help="compare every intent, byte for byte (the default)")
     parser.add_argument("--json", action="store_true")
@@ -35,7 +39,7 @@ def replay(arguments: list[str]) -> int:
 
 def compare(arguments: list[str]) -> int:
     """Compare runs: configuration and results."""
-    parser = _Parser("pmrun compare", description="Compare two or more run directories.")
+    parser = VerbParser("pmrun compare", description="Compare two or more run directories.")
     parser.add_argument("runs", type=Path, nargs="+")
     parser.add_argument("--json", action="store_true")
     given = parser.parse_args(arguments)
@@ -56,7 +60,7 @@ def compare(arguments: list[str]) -> int:
 
 def report(arguments: list[str]) -> int:
     """Write a run's report again."""
-    parser = _Parser("pmrun report", description="Write report.html of a finished run again.")
+    parser = VerbParser("pmrun report", description="Write report.html of a finished run again.")
     parser.add_argument("run", type=Path)
     given = parser.parse_args(arguments)
     from pmrun.runner.assembly import report_of
@@ -72,7 +76,7 @@ def report(arguments: list[str]) -> int:
 
 def universe(arguments: list[str]) -> int:
     """Show which markets a run would trade, and why not the others."""
-    parser = _Parser("pmrun universe", description="Which markets a run would trade, and why not the others.")
+    parser = VerbParser("pmrun universe", description="Which markets a run would trade, and why not the others.")
     parser.add_argument("overrides", nargs="*", metavar="OVERRIDE", help="as for a run, such as strategy=reward_mm")
     parser.add_argument(
         "--at", type=float, metavar="SECONDS", help="after so much of the feed (default: once every market is judged)"
@@ -98,7 +102,7 @@ def universe(arguments: list[str]) -> int:
 
 def plugins(arguments: list[str]) -> int:
     """List packs and options."""
-    parser = _Parser("pmrun plugins", description="Installed packs, and what can be chosen in every group.")
+    parser = VerbParser("pmrun plugins", description="Installed packs, and what can be chosen in every group.")
     parser.add_argument("--json", action="store_true")
     given = parser.parse_args(arguments)
     from pmrun.runner.options import options
@@ -118,24 +122,27 @@ def plugins(arguments: list[str]) -> int:
 
 def completion(arguments: list[str]) -> int:
     """Print what a shell needs to complete groups, options and keys."""
-    parser = _Parser("pmrun completion", description='Print shell completion: eval "$(pmrun completion bash)"')
+    parser = VerbParser("pmrun completion", description='Print shell completion: eval "$(pmrun completion bash)"')
     parser.add_argument("shell", choices=("bash", "zsh", "fish"))
     given = parser.parse_args(arguments)
     from pmrun.runner.hydra_app import run_hydra
 
     code = run_hydra(["-sc", f"install={given.shell}"])
     if given.shell == "bash":
-        print(_VERBS_IN_BASH.replace("VERBS", " ".join(VERBS)))
+        added = list(pack_verbs())
+        print(_VERBS_IN_BASH.replace("OF_PACKS", " ".join(added)).replace("VERBS", " ".join([*VERBS, *added])))
     return code
 
 
-# Hydra completes groups, options and keys; the verbs, and the directories they take, are ours.
+# Hydra completes groups, options and keys, also behind a verb that takes them as a run does; the verbs, and the
+# directories that others take, are ours.
 _VERBS_IN_BASH = """
 _pmrun_completion()
 {
     local said=($COMP_LINE) word=${COMP_WORDS[COMP_CWORD]}
-    if [[ ${said[1]} == universe && ( ${#said[@]} -gt 2 || $COMP_LINE == *" " ) ]]; then  # as for a run
-        local COMP_LINE="${COMP_LINE/ universe/}" COMP_POINT=$((COMP_POINT - 9)) COMP_CWORD=$((COMP_CWORD - 1))
+    if [[ " universe OF_PACKS " == *" ${said[1]} "* && ( ${#said[@]} -gt 2 || $COMP_LINE == *" " ) ]]; then
+        local COMP_LINE="${COMP_LINE/ ${said[1]}/}" COMP_POINT=$((COMP_POINT - ${#said[1]} - 1))
+        local COMP_CWORD=$((COMP_CWORD - 1))
         hydra_bash_completion "$@"
         return
     fi
@@ -154,7 +161,7 @@ complete -o nospace -o default -F _pmrun_completion pmrun
 
 def stop(arguments: list[str]) -> int:
     """Cancel what an earlier session left bidding, wait for the answers, and end (R13)."""
-    parser = _Parser("pmrun stop", description="Cancel what bids, wait for the answers, and end; nothing is quoted.")
+    parser = VerbParser("pmrun stop", description="Cancel what bids, wait for the answers, and end; nothing is quoted.")
     parser.add_argument("overrides", nargs="*", metavar="OVERRIDE", help="as for a run, such as strategy=reward_mm")
     given = parser.parse_args(arguments)
     from pmrun.runner.hydra_app import run_hydra
@@ -171,3 +178,11 @@ VERBS: dict[str, Callable[[list[str]], int]] = {
     "plugins": plugins,
     "completion": completion,
 }
+
+
+def verb(name: str) -> Callable[[list[str]], int] | None:
+    """Return what answers a verb, our own or a pack's; None for what is no verb (an override, an option)."""
+    if name in VERBS:
+        return VERBS[name]
+    added = pack_verbs().get(name)
+    return None if added is None else verb_function(added)

@@ -578,8 +578,8 @@ class Session:
         self.last = np.zeros((markets, 2, most), np.int64)
         self.levels = np.zeros((markets, 2, most, 2), np.int64)
         self.moved = np.zeros(markets, np.int64)
-        # Behind an address nothing is checked any more: whatever the feed gave has the declared type from here on.
-        rows = Rows(*(np.ascontiguousarray(column, kind) for column, kind in zip(rows, ROW_TYPES, strict=True)))
+        rows = _declared(rows)
+        self._first_column = len(books) + len(queues)
         self._arrays: list[Any] = [*books, *queues, *rows, *fills, rules, self.last, self.levels, self.moved]
         self._most = most
         self._fields = np.zeros(FIELDS, np.int64)
@@ -593,6 +593,13 @@ class Session:
         self._arrays[7] = order
         self._fields[CAPACITY], self._fields[AT + 7] = len(order), order.ctypes.data
 
+    def load(self, rows: Rows) -> None:
+        """Take other rows in the place of those before."""
+        rows = _declared(rows)
+        self._arrays[self._first_column : self._first_column + len(rows)] = rows
+        self._fields[AT:] = [each.ctypes.data for each in self._arrays]
+        self._fields[ROWS] = len(rows.at)
+
     def run(self, moves: "array[int]", start: int, until: int, delay: int) -> tuple[int, int]:
         """Let orders come and go, then advance; returns the next row and the number of fills.
 
@@ -604,6 +611,11 @@ class Session:
     def moved_prices(self) -> int:
         """Find the markets whose first prices are not as told last, as `moved` and `levels`; return how many."""
         return self._moved(self._at, self._most)
+
+
+def _declared(rows: Rows) -> Rows:
+    """Give the columns their types: behind an address nothing is checked any more."""
+    return Rows(*(np.ascontiguousarray(column, kind) for column, kind in zip(rows, ROW_TYPES, strict=True)))
 
 
 def warm_up() -> None:

@@ -2,13 +2,15 @@
 
 from array import array
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from itertools import count
 from random import Random
-from typing import cast
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
+import trio
 
 from pmrun.plugins.executors import chance, kernel
 from pmrun.plugins.executors.chance import Hits
@@ -31,7 +33,7 @@ from pmrun.runner.hooks import Depth, Look
 from pmrun.runner.intents import Cancel, CancelAll, Intent, Place
 from pmrun.runner.market import MarketNo, Outcome
 from pmrun.runner.orders import News, OrderNo, Settlement, TradeId
-from pmrun.runner.ports import FeedData
+from pmrun.runner.ports import FeedData, LiveSetup
 from pmrun.runner.units import (
     ONE,
     Cash,
@@ -45,6 +47,9 @@ from pmrun.runner.units import (
     format_price,
     format_size,
 )
+
+if TYPE_CHECKING:
+    from pmrun.plugins.executors.live_paper import LivePaper
 
 YES, BUY = Outcome.YES, Side.BUY
 RESTING, CANCELED, REJECTED = News.RESTING, News.CANCELED, News.REJECTED
@@ -91,6 +96,16 @@ class Paper:
         """Start an exchange over a feed; the first one on a machine compiles the kernel."""
         kernel.warm_up()
         return PaperExchange(self, data, fill, depth, everything)
+
+    @asynccontextmanager
+    async def attach(self, data: Any, setup: LiveSetup) -> AsyncIterator["LivePaper"]:
+        """Fill orders from a live feed: nothing leaves this machine."""
+        from pmrun.plugins.executors.live_paper import LivePaper
+
+        await trio.to_thread.run_sync(kernel.warm_up)
+        paper = LivePaper(self, data, setup)
+        await data.start(setup.depth, setup.everything)
+        yield paper
 
     def books_of(self, data: FeedData, depth: Depth) -> Callable[[MarketNo, int], Book]:
         """Return a way to look up the book of a market after so many frames, asked in order; for replay."""
@@ -196,6 +211,18 @@ class PaperExchange:
     def changed_since(self) -> Micros | None:
         """Return when the first book changed that the desk was not told of."""
         return self._changed_since
+
+    def extend(self, rows: kernel.Rows) -> None:
+        """Take more rows of the feed, after those that are left."""
+        pairs: Any = zip((column[self._next :] for column in self._rows), rows, strict=True)
+        self._rows = kernel.Rows(*(np.concatenate(pair) for pair in pairs))
+        self._next, self._count = 0, len(self._rows.at)
+        self._next_at = self._row_at(0)
+        self._session.load(self._rows)
+
+    def note(self, fact: StatusChanged | TickChanged) -> None:
+        """Take news of a market, to be told when its time has come."""
+        self._notes.append(fact)
 
     def advance(self, until: Micros) -> None:
         """Apply rows up to a time, or up to a fill that will be answered before it."""

@@ -7,11 +7,13 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
 from pmrun.plugins.exchanges.polymarket.news import (
     BookSeen,
+    LevelChange,
     LevelsSeen,
     MarketResolved,
     News,
@@ -24,21 +26,32 @@ from pmrun.plugins.feeds.rows import RowBuilder
 from pmrun.runner.errors import ConfigError, DataError, ProtocolViolation
 from pmrun.runner.facts import Fact, MarketStatus, StatusChanged, TickChanged
 from pmrun.runner.grid import Grid
-from pmrun.runner.market import Market, MarketNo, Outcome, TokenId
+from pmrun.runner.market import ConditionId, Market, MarketNo, Outcome, TokenId
 from pmrun.runner.packs import resource_path
 from pmrun.runner.ports import FeedData, FeedInfo
 from pmrun.runner.units import ONE, Micros, Price
 
 FRAME_FILES = ("frames.jsonl.gz", "frames.jsonl")
 MILLISECOND = 1_000
+_GZIP = 31  # zlib's word for a gzip member
+
+
+class _Gap(msgspec.Struct):
+    """Frames may be missing: of these markets, or of any when it does not say; `until` is set where it ends."""
+
+    why: str = ""
+    until: int | None = None
+    markets: list[ConditionId] | None = None
 
 
 class _Line(msgspec.Struct):
     t: int
-    m: msgspec.Raw
+    m: msgspec.Raw = msgspec.Raw()
+    gap: _Gap | None = None
 
 
 _decode_line = msgspec.json.Decoder(_Line).decode
+_decode_about = msgspec.json.Decoder(dict[str, Any]).decode
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -47,6 +60,9 @@ class Tape:
 
     `path` is a folder, or `pkg://package.name/folder` for one that a package ships. A frame is taken to arrive when it
     was received, but never before the latest exchange time seen so far (a recording may have rounded its own clock).
+
+    Where frames are marked as missing, the books of their markets are empty until the next snapshot. A recording that
+    was killed is read up to where it is cut off.
     """
 
     path: str
@@ -110,6 +126,31 @@ def _lines(path: Path) -> Iterator[bytes]:
         raise DataError(f"{path}: damaged or cut off: {error}") from None
 
 
+def _was_killed(folder: Path) -> bool:
+    """Whether our recorder wrote this tape and did not come to its end."""
+    try:
+        return _decode_about((folder / "record.json").read_bytes()).get("ended", "") is None
+    except (OSError, msgspec.DecodeError):
+        return False
+
+
+def _lines_to_the_cut(path: Path) -> Iterator[bytes]:
+    """Read the whole lines of gzip members, of which the last may have been cut off."""
+    begun = b""
+    try:
+        with path.open("rb") as file:
+            engine = zlib.decompressobj(_GZIP)
+            while block := file.read(1 << 16):
+                while block:
+                    *lines, begun = (begun + engine.decompress(block)).split(b"\n")
+                    yield from lines
+                    block = engine.unused_data
+                    if engine.eof:
+                        engine = zlib.decompressobj(_GZIP)
+    except (OSError, zlib.error) as error:
+        raise DataError(f"{path}: damaged: {error}") from None
+
+
 class _Compiler:
     """Turns frames into rows, and what is neither book nor print into notes."""
 
@@ -124,6 +165,9 @@ class _Compiler:
         self._last_seen: list[Micros | None] = [None] * len(markets)
         self._rows = RowBuilder()
         self._notes: list[Fact] = []
+        self._stamps = [Micros(-(2**62))] * len(markets)  # the latest exchange time told of each book
+        # Markets without a book since a gap, and the levels told of them meanwhile.
+        self._missing: dict[int, list[tuple[Micros, Outcome, LevelChange]]] = {}
         self._seen_frames: set[bytes] = set()
         self._seen_prints: set[PrintSeen] = set()
         self._counts: Counter[str] = Counter()
@@ -133,16 +177,22 @@ class _Compiler:
 
     def run(self, path: Path, data_hash: str, licence: str) -> FeedData:
         """Read all frames; raises DataError naming the line that cannot be read."""
+        killed = path.suffix == ".gz" and _was_killed(path.parent)
+        self._counts["killed"] = killed
         first: Micros | None = None
-        number = 0
-        for number, line in enumerate(_lines(path), 1):
+        for number, line in enumerate(_lines_to_the_cut(path) if killed else _lines(path), 1):
             try:
                 frame = _decode_line(line)
-                parsed = parse_frame(bytes(frame.m))
+                raw = bytes(frame.m)
+                if not raw:
+                    self._take_gap(frame, number)
+                    continue
+                parsed = parse_frame(raw)
             except (msgspec.DecodeError, ProtocolViolation) as error:
                 raise DataError(f"{path}: line {number}: {error}") from None
+            self._counts["frames"] += 1
             self._unknown.update(parsed.unknown)
-            self._counts["duplicates"] += self._is_duplicate(bytes(frame.m))
+            self._counts["duplicates"] += self._is_duplicate(raw)
             stamps = [news.at for news in parsed.news]
             self._counts["late"] += bool(stamps) and max(stamps) < self._latest
             self._latest = max([self._latest, *stamps])
@@ -152,7 +202,22 @@ class _Compiler:
                 self._take(news, number)
         if first is None:
             raise DataError(f"{path}: holds no frame")
-        return self._finish(first, number, data_hash, licence)
+        return self._finish(first, data_hash, licence)
+
+    def _take_gap(self, line: _Line, number: int) -> None:
+        """Empty the books of the markets whose frames are missing, until the next snapshot of each.
+
+        The row carries the latest time told of its book, so that it wipes out every level and no later snapshot.
+        """
+        if line.gap is None:
+            raise msgspec.ValidationError("a line holds a frame `m` or a `gap`")
+        self._now = max(self._now, Micros(line.t * MILLISECOND))
+        self._counts["gaps"] += line.gap.until is None
+        for market, terms in enumerate(self._markets):
+            if line.gap.markets is None or terms.condition in line.gap.markets:
+                self._missing[market] = []
+                if self._stamps[market] > 0:
+                    self._rows.book(self._now, self._stamps[market], number, market, Outcome.YES, (), ())
 
     def _is_duplicate(self, frame: bytes) -> bool:
         """Whether the same bytes came before; harmless for books and levels, which say how things are."""
@@ -164,16 +229,13 @@ class _Compiler:
     def _take(self, news: News, frame: int) -> None:
         match news:
             case BookSeen():
-                where = self._where(news.token)
-                if where:
-                    self._refine(where[0], [price for price, _ in news.bids + news.asks], news.tick)
-                    self._rows.book(self._now, news.at, frame, *where, news.bids, news.asks)
+                self._take_book(news, frame)
             case LevelsSeen():
                 for change in news.changes:
                     where = self._where(change.token)
                     if where:
                         self._refine(where[0], [change.price] if change.size else [], None)
-                        self._rows.level(self._now, news.at, frame, *where, change.side, change.price, change.size)
+                        self._take_level(where[0], news.at, where[1], change, frame)
             case PrintSeen():
                 self._take_print(news, frame)
             case TickSeen():
@@ -184,6 +246,28 @@ class _Compiler:
                 self._resolved(news)
             case _:
                 self._counts["other"] += 1
+
+    def _take_book(self, news: BookSeen, frame: int) -> None:
+        where = self._where(news.token)
+        if where is None:
+            return
+        market, outcome = where
+        self._refine(market, [price for price, _ in news.bids + news.asks], news.tick)
+        self._rows.book(self._now, news.at, frame, market, outcome, news.bids, news.asks)
+        if news.at >= self._stamps[market]:
+            self._stamps[market] = news.at
+            for at, of, change in self._missing.pop(market, ()):  # they were told before it, and may be newer
+                self._add_level(market, at, of, change, frame)
+
+    def _take_level(self, market: int, at: Micros, outcome: Outcome, change: LevelChange, frame: int) -> None:
+        if market in self._missing:
+            self._missing[market].append((at, outcome, change))
+        else:
+            self._add_level(market, at, outcome, change, frame)
+
+    def _add_level(self, market: int, at: Micros, outcome: Outcome, change: LevelChange, frame: int) -> None:
+        self._stamps[market] = max(self._stamps[market], at)
+        self._rows.level(self._now, at, frame, market, outcome, change.side, change.price, change.size)
 
     def _take_print(self, news: PrintSeen, frame: int) -> None:
         if news in self._seen_prints:
@@ -222,11 +306,9 @@ class _Compiler:
                 paid = {market.yes: ONE, market.no: Price(0)}.get(news.winning_token or TokenId(""))
                 self._notes.append(StatusChanged(self._now, MarketNo(number), MarketStatus.RESOLVED, paid))
 
-    def _finish(self, first: Micros, frames: int, data_hash: str, licence: str) -> FeedData:
+    def _finish(self, first: Micros, data_hash: str, licence: str) -> FeedData:
         rows = self._rows.build()
         self._add_ends()
-        assumed = sorted({name for market in self._markets for name in market.assumed})
-        remarks = [f"assumed, not recorded: {', '.join(assumed)}"] if assumed else []
         return FeedData(
             markets=self._markets,
             steps=self._steps(rows),
@@ -237,7 +319,7 @@ class _Compiler:
                 source=self._source,
                 simulated=any(market.simulated for market in self._markets),
                 data_hash=data_hash,
-                frames=frames,
+                frames=self._counts["frames"],
                 prints=self._counts["prints"],
                 first_at=first,
                 last_at=self._now,
@@ -246,10 +328,21 @@ class _Compiler:
                 late=self._counts["late"],
                 unknown=dict(self._unknown),
                 inferred_ticks=self._counts["inferred_ticks"],
-                remarks=tuple(remarks),
+                remarks=tuple(self._remarks()),
                 licence=licence,
             ),
         )
+
+    def _remarks(self) -> list[str]:
+        assumed = sorted({name for market in self._markets for name in market.assumed})
+        remarks = [f"assumed, not recorded: {', '.join(assumed)}"] if assumed else []
+        if self._counts["gaps"]:
+            remarks.append(
+                f"gaps in the recording: {self._counts['gaps']}; books are empty from each until their next snapshot"
+            )
+        if self._counts["killed"]:
+            remarks.append("the recording was killed: it is read up to where it is cut off")
+        return remarks
 
     def _steps(self, rows: object) -> tuple[int, ...]:
         """Return the finest tick each market ever had here: what its book is stored with."""

@@ -135,7 +135,8 @@ class HedgeSell:
         failures: _Failures | None,
         at: Micros,
     ) -> Iterator[Wanted | Unhedged]:
-        size = Size(holding.confirmed)
+        finer = max(0, holding.confirmed) % market.size_step
+        size, dust = Size(holding.confirmed - finer), Size(0 if holding.pending else finer)
         if not book.bids:  # nothing says what it could be sold for: what works stays
             yield from (Wanted.of(order) for order in working)
             yield Unhedged(outcome, Size(holding.held - sum(order.remaining for order in working)), "no_bids", {})
@@ -149,6 +150,7 @@ class HedgeSell:
         if holding.pending:
             yield Unhedged(outcome, Size(holding.pending), "awaiting_settlement", {"size": holding.pending})
         if size <= 0:
+            yield from _too_small(market, outcome, Size(0), dust)
             return
         way = _on_the_grid(self._exit(market, book, holding, size, working), market.tick)
         kept = [order for order in working if order.price == way.price and order.purpose is way.purpose]
@@ -158,8 +160,8 @@ class HedgeSell:
             size = Size(more)
         if size >= market.min_order_size:
             yield Wanted(outcome, Side.SELL, way.price, size, way.purpose, way.basis, way.may_take)
-        elif size:
-            yield Unhedged(outcome, size, "below_min_size", {"size": size, "min": market.min_order_size})
+            size = Size(0)
+        yield from _too_small(market, outcome, size, dust)
 
     def _waiting(self, outcome: Outcome, size: Size, failures: _Failures) -> Unhedged:
         alarm = failures.count > self.max_retries
@@ -198,6 +200,15 @@ class HedgeSell:
         by_mid = -(-mid_half * scale // (2 * BASIS_POINTS * 100))
         wished = max(by_cost, by_mid, best + market.tick)
         return Price(min(-(-wished // market.tick) * market.tick, ONE - market.tick))
+
+
+def _too_small(market: Market, outcome: Outcome, size: Size, dust: Size) -> Iterator[Unhedged]:
+    """Say what the exchange would not take: less than its least, or a part finer than its step."""
+    if size:
+        whole = Size(size + dust)
+        yield Unhedged(outcome, whole, "below_min_size", {"size": whole, "min": market.min_order_size})
+    elif dust:
+        yield Unhedged(outcome, dust, "below_size_step", {"size": dust, "step": market.size_step})
 
 
 def _on_the_grid(way: Exit, tick: Price) -> Exit:

@@ -264,7 +264,9 @@ def test_an_unanswered_order_is_not_doubled():
     says.quotes = [bid(YES, "0.41")]
     for seconds in (1, 2, 3):
         assert tell(desk, book_at("0.46", "0.54", later(seconds))) == []
-    assert tell(desk, news(1, News.UNKNOWN, later(4)), book_at("0.45", "0.54", later(5))) == []
+    (said,) = tell(desk, news(1, News.UNKNOWN, later(4)), book_at("0.45", "0.54", later(5)))[:1]
+    assert isinstance(said, Refuse)
+    assert said.reasons[0].code == "order_in_doubt"
     assert len(desk.orders) == 1
 
 

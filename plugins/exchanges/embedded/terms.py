@@ -60,7 +60,7 @@ class Cancels(msgspec.Struct, frozen=True):
 
 
 class OrderView(msgspec.Struct, frozen=True, kw_only=True):
-    """One order as it stands; `status` is the exchange's word: LIVE, MATCHED, CANCELED, CANCELED_MARKET_RESOLVED and so on."""
+    """One order as it stands; `status` is the exchange's word, such as LIVE or CANCELED_MARKET_RESOLVED."""
 
     order_id: str
     wallet: str

@@ -1,5 +1,6 @@
 """Polymarket's market listings: Gamma objects, CLOB rows and their short forms (reference 4.2, 4.3, 6)."""
 
+from collections.abc import Callable
 from decimal import Decimal
 from typing import Any, Generic, TypeVar
 
@@ -34,10 +35,17 @@ _LAST_CURSOR = "LTE="
 
 
 class Page(msgspec.Struct, Generic[T], frozen=True):
-    """One page of a list; `next_cursor` is None on the last (reference 4: "LTE=", 6.1: absent)."""
+    """One page of a list; `next_cursor` is None on the last (reference 4: "LTE=", 6.1: absent).
+
+    `count` is how many rows it claims to have, `says_last` whether it said "LTE=" in so many words; `unreadable`
+    says what was wrong with rows that were left out, where the reader allows it.
+    """
 
     rows: tuple[T, ...]
     next_cursor: str | None = None
+    count: int | None = None
+    says_last: bool = False
+    unreadable: tuple[str, ...] = ()
 
 
 class RewardedMarket(msgspec.Struct, frozen=True, kw_only=True):
@@ -211,6 +219,7 @@ class _Envelope(msgspec.Struct):
     data: list[msgspec.Raw] | None | msgspec.UnsetType = msgspec.UNSET
     markets: list[msgspec.Raw] | None | msgspec.UnsetType = msgspec.UNSET
     next_cursor: str | None = None
+    count: int | None = None
 
 
 _ENVELOPE = msgspec.json.Decoder(_Envelope)
@@ -225,14 +234,32 @@ def open_page(raw: bytes | str, what: str) -> Page[bytes]:
     rows = page.markets if page.data is msgspec.UNSET else page.data
     if rows is msgspec.UNSET:
         return Page((text.encode(),))
-    cursor = page.next_cursor if page.next_cursor != _LAST_CURSOR else None
-    return Page(tuple([bytes(row) for row in rows or ()]), cursor or None)
+    says_last = page.next_cursor == _LAST_CURSOR
+    cursor = None if says_last else page.next_cursor or None
+    return Page(tuple([bytes(row) for row in rows or ()]), cursor, page.count, says_last)
 
 
-def parse_gamma_page(raw: bytes | str) -> Page[Market]:
+def read_page(page: Page[bytes], read: Callable[[bytes], T], lenient: bool = False) -> Page[T]:
+    """Read every row of a page; where lenient, a row that cannot be read is left out and named, not fatal.
+
+    Leniency is for listings of what may be traded, where a row left out is a market not traded.
+    """
+    rows: list[T] = []
+    unreadable: list[str] = []
+    for row in page.rows:
+        try:
+            rows.append(read(row))
+        except ProtocolViolation as violation:
+            if not lenient:
+                raise
+            unreadable.append(str(violation))
+    return Page(tuple(rows), page.next_cursor, page.count, page.says_last, tuple(unreadable))
+
+
+def parse_gamma_page(raw: bytes | str, lenient: bool = False) -> Page[Market]:
     """Read a Gamma `/markets` answer of either kind, or a tape's markets.json (reference 6.1, 6.2)."""
     page = open_page(raw, "gamma markets")
-    return Page(tuple([_gamma(decode(_GAMMA, row, "gamma market")) for row in page.rows]), page.next_cursor)
+    return read_page(page, lambda row: _gamma(decode(_GAMMA, row, "gamma market")), lenient)
 
 
 def parse_gamma_markets(raw: bytes | str) -> tuple[Market, ...]:
@@ -240,10 +267,10 @@ def parse_gamma_markets(raw: bytes | str) -> tuple[Market, ...]:
     return parse_gamma_page(raw).rows
 
 
-def parse_clob_page(raw: bytes | str) -> Page[Market]:
+def parse_clob_page(raw: bytes | str, lenient: bool = False) -> Page[Market]:
     """Read `/markets`, `/sampling-markets` or one `/markets/{condition}` (reference 4.3)."""
     page = open_page(raw, "clob markets")
-    return Page(tuple([_clob(decode(_CLOB, row, "clob market")) for row in page.rows]), page.next_cursor)
+    return read_page(page, lambda row: _clob(decode(_CLOB, row, "clob market")), lenient)
 
 
 def parse_clob_markets(raw: bytes | str) -> tuple[Market, ...]:
@@ -251,16 +278,16 @@ def parse_clob_markets(raw: bytes | str) -> tuple[Market, ...]:
     return parse_clob_page(raw).rows
 
 
-def parse_simplified_page(raw: bytes | str) -> Page[RewardedMarket]:
+def parse_simplified_page(raw: bytes | str, lenient: bool = False) -> Page[RewardedMarket]:
     """Read `/sampling-simplified-markets` (reference 4)."""
     page = open_page(raw, "simplified markets")
-    return Page(tuple([_simplified(decode(_SIMPLIFIED, row, "market")) for row in page.rows]), page.next_cursor)
+    return read_page(page, lambda row: _simplified(decode(_SIMPLIFIED, row, "market")), lenient)
 
 
-def parse_rewards_page(raw: bytes | str) -> Page[MarketRewards]:
+def parse_rewards_page(raw: bytes | str, lenient: bool = False) -> Page[MarketRewards]:
     """Read `/rewards/markets/current`, `/rewards/markets/multi` or `/rewards/markets/{condition}` (reference 7.3)."""
     page = open_page(raw, "rewards")
-    return Page(tuple([_market_rewards(decode(_REWARDS, row, "rewards")) for row in page.rows]), page.next_cursor)
+    return read_page(page, lambda row: _market_rewards(decode(_REWARDS, row, "rewards")), lenient)
 
 
 def parse_market_terms(raw: bytes | str) -> tuple[MarketTerms, ...]:

@@ -15,16 +15,19 @@ from pmrun.plugins.exchanges.polymarket.wire_fields import (
     half_price,
     moment,
     price,
+    rounded,
     side,
     size,
     size_or_zero,
     tick,
 )
-from pmrun.plugins.exchanges.polymarket.wire_markets import Page, open_page
+from pmrun.plugins.exchanges.polymarket.wire_markets import Page, open_page, read_page
 from pmrun.plugins.exchanges.polymarket.wire_user import WireOrder, WireTrade, order_terms, read_trade
 from pmrun.runner.errors import ProtocolViolation
 from pmrun.runner.market import ConditionId, TokenId
 from pmrun.runner.units import HalfPrice, Micros, Price, Side, Size
+
+_UINT256_DIGITS = 78  # an unlimited allowance is the largest number of 256 bits
 
 
 class Verdict(StrEnum):
@@ -105,6 +108,31 @@ class ReportedTrade(msgspec.Struct, frozen=True, kw_only=True):
     transaction: str | None = None
 
 
+class BalanceAnswer(msgspec.Struct, frozen=True):
+    """A balance and what each spender may take of it, in base units (reference 3.5)."""
+
+    balance: int
+    allowances: dict[str, int]
+
+
+class Geoblock(msgspec.Struct, frozen=True):
+    """Whether orders from where we are would be refused (reference 4.5)."""
+
+    blocked: bool
+    country: str = ""
+    region: str = ""
+
+
+class Position(msgspec.Struct, frozen=True, kw_only=True):
+    """A holding as the Data API reports it: late, for reconciliation and not for trading (reference 6.3)."""
+
+    token: TokenId
+    condition: ConditionId
+    size: Size
+    redeemable: bool
+    mergeable: bool
+
+
 class ErrorAnswer(msgspec.Struct, frozen=True):
     """Why a call failed (reference 3.9); an answer that is not JSON gives its first line."""
 
@@ -175,6 +203,32 @@ class _Reported(msgspec.Struct, rename="camel"):
     transaction_hash: str | None = None
 
 
+class _Balance(msgspec.Struct):
+    balance: str | int
+    allowances: dict[str, str | int] | None = None
+    allowance: str | int | None = None  # as older servers say it
+
+
+class _Position(msgspec.Struct, rename="camel"):
+    asset: Token
+    condition_id: Condition
+    size: Decimal
+    redeemable: bool = False
+    mergeable: bool = False
+
+
+class _ClosedOnly(msgspec.Struct):
+    closed_only: bool
+
+
+class _Version(msgspec.Struct):
+    version: int
+
+
+class _Heartbeat(msgspec.Struct):
+    heartbeat_id: str
+
+
 class _Error(msgspec.Struct):
     error: str | None = None
     error_msg: str | None = None
@@ -198,6 +252,14 @@ _NEG_RISK = msgspec.json.Decoder(_NegRisk)
 _FEE_RATE = msgspec.json.Decoder(_FeeRate)
 _REPORTED = msgspec.json.Decoder(list[_Reported])
 _ERROR = msgspec.json.Decoder(_Error)
+_BALANCE = msgspec.json.Decoder(_Balance)
+_POSITIONS = msgspec.json.Decoder(list[_Position])
+_CLOSED_ONLY = msgspec.json.Decoder(_ClosedOnly)
+_VERSION = msgspec.json.Decoder(_Version)
+_HEARTBEAT = msgspec.json.Decoder(_Heartbeat)
+_GEOBLOCK = msgspec.json.Decoder(Geoblock)
+_SCORING = msgspec.json.Decoder(dict[str, bool])
+_TIME = msgspec.json.Decoder(str | int)
 
 
 def parse_book(raw: bytes | str) -> BookSeen:
@@ -254,7 +316,7 @@ def parse_cancel_answer(raw: bytes | str) -> CancelAnswer:
 def parse_open_orders(raw: bytes | str) -> Page[OpenOrder]:
     """Read a page of `GET /data/orders`, or the one order of `GET /data/order/{id}` (reference 3.4)."""
     page = open_page(raw, "open orders")
-    return Page(tuple([_open_order(decode(_ORDER, row, "order")) for row in page.rows]), page.next_cursor)
+    return read_page(page, lambda row: _open_order(decode(_ORDER, row, "order")))
 
 
 def _open_order(wire: WireOrder) -> OpenOrder:
@@ -264,7 +326,7 @@ def _open_order(wire: WireOrder) -> OpenOrder:
 def parse_own_trades(raw: bytes | str) -> Page[TradeSeen]:
     """Read a page of `GET /data/trades`: our trades, as the user channel tells them (reference 3.4)."""
     page = open_page(raw, "trades")
-    return Page(tuple([read_trade(decode(_TRADE, row, "trade")) for row in page.rows]), page.next_cursor)
+    return read_page(page, lambda row: read_trade(decode(_TRADE, row, "trade")))
 
 
 def parse_reported_trades(raw: bytes | str) -> tuple[ReportedTrade, ...]:
@@ -328,6 +390,68 @@ def parse_fee_rate(raw: bytes | str) -> int:
     if rest:
         raise ProtocolViolation("fee rate: base_fee is not a whole number of basis points")
     return found
+
+
+def parse_balance(raw: bytes | str) -> BalanceAnswer:
+    """Read `GET /balance-allowance` (reference 3.5); a server that names no spender gives one named ""."""
+    wire = decode(_BALANCE, raw, "balance")
+    allowances = {"": wire.allowance} if wire.allowances is None and wire.allowance is not None else wire.allowances
+    if allowances is None:
+        raise ProtocolViolation("balance: allowances are missing")
+    allowed = {spender: _units(amount, "allowance") for spender, amount in allowances.items()}
+    return BalanceAnswer(_units(wire.balance, "balance"), allowed)
+
+
+def _units(amount: str | int, field: str) -> int:
+    text = str(amount)
+    if not (text.isascii() and text.isdigit() and len(text) <= _UINT256_DIGITS):
+        raise ProtocolViolation(f"{field} {amount!r} is no number of base units")
+    return int(text)
+
+
+def parse_positions(raw: bytes | str) -> tuple[Position, ...]:
+    """Read the Data API's `/positions` (reference 6.3)."""
+    return tuple([_position(wire) for wire in decode(_POSITIONS, raw, "positions")])
+
+
+def _position(wire: _Position) -> Position:
+    return Position(
+        token=wire.asset,
+        condition=wire.condition_id,
+        size=Size(rounded(wire.size, 1_000_000, "position size") or 0),
+        redeemable=wire.redeemable,
+        mergeable=wire.mergeable,
+    )
+
+
+def parse_closed_only(raw: bytes | str) -> bool:
+    """Read `GET /auth/ban-status/closed-only` (reference 2.2)."""
+    return decode(_CLOSED_ONLY, raw, "closed only").closed_only
+
+
+def parse_version(raw: bytes | str) -> int:
+    """Read `GET /version`: the generation of orders that the exchange takes (reference 1.4)."""
+    return decode(_VERSION, raw, "version").version
+
+
+def parse_heartbeat(raw: bytes | str) -> str:
+    """Read which id the next heartbeat has to carry, from an answer or from its 400 (reference 3.6)."""
+    return decode(_HEARTBEAT, raw, "heartbeat").heartbeat_id
+
+
+def parse_geoblock(raw: bytes | str) -> Geoblock:
+    """Read `GET /api/geoblock` (reference 4.5); our own address is left out."""
+    return decode(_GEOBLOCK, raw, "geoblock")
+
+
+def parse_scoring(raw: bytes | str) -> dict[str, bool]:
+    """Read `POST /orders-scoring` (reference 3.7)."""
+    return decode(_SCORING, raw, "order scoring")
+
+
+def parse_time(raw: bytes | str) -> Micros:
+    """Read `GET /time`: whole seconds (reference 4)."""
+    return moment(decode(_TIME, raw, "time"), "time")
 
 
 def parse_error(raw: bytes | str) -> ErrorAnswer:

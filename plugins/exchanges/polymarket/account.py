@@ -1,0 +1,92 @@
+"""Connects a live session to an account: the wallet's lock, its file, its credentials, its truth (P6, R13)."""
+
+import os
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from random import Random
+from typing import TYPE_CHECKING
+
+import trio
+from loguru import logger
+
+from pmrun.plugins.exchanges.polymarket.audit_file import AuditFile
+from pmrun.plugins.exchanges.polymarket.credentials import ApiKey, Secret
+from pmrun.plugins.exchanges.polymarket.exchange import PolymarketExchange, Wire
+from pmrun.plugins.exchanges.polymarket.live_markets import LiveMarkets
+from pmrun.plugins.exchanges.polymarket.rest import Rest
+from pmrun.plugins.exchanges.polymarket.signing import Signer
+from pmrun.plugins.exchanges.polymarket.start import truth
+from pmrun.plugins.exchanges.polymarket.streams import UserAuth, UserListener, UserSocket
+from pmrun.plugins.exchanges.polymarket.trading import Caps, Pace
+from pmrun.runner.account_file import AccountFile
+from pmrun.runner.errors import ConfigError
+from pmrun.runner.ports import LiveSetup
+from pmrun.runner.units import Micros
+from pmrun.runner.wallet_lock import hold_wallet
+
+if TYPE_CHECKING:
+    from pmrun.plugins.executors.live import Live
+
+log = logger.bind(module="order_manager")
+
+
+@asynccontextmanager
+async def connected(
+    settings: "Live", data: LiveMarkets, setup: LiveSetup, key: Secret, funder: str | None, api_key: ApiKey | None
+) -> AsyncIterator[PolymarketExchange]:
+    """Take the wallet, learn the truth, and trade until the block ends; what rests then is cancelled.
+
+    Raises ConfigError for a wallet that another engine trades, ExchangeError for an account that cannot trade.
+    """
+    signer = Signer(key, signature_type=settings.signature_type, funder=funder)
+    address, began = signer.wallet.funder, setup.now()
+    with (
+        hold_wallet(address, setup.name, began, settings.folder),
+        AccountFile.open(address, settings.folder) as account,
+    ):
+        rest = data.account_rest(signer, api_key, AuditFile(setup.directory))
+        if rest.api_key is None:
+            await rest.create_or_derive_key()
+        await _may_trade(rest)
+        unclean = account.unclean()
+        if unclean is not None:
+            log.warning("the session {} did not end cleanly: what it left is looked up", unclean.run)
+        account.begin_session(setup.name, began, os.getpid())
+        found = await truth(rest, account, data.markets, setup.now)
+        wire = Wire(rest, signer, _user_socket(data, rest, setup.now), account, _caps(settings), _pace(settings))
+        exchange = PolymarketExchange(setup, data, wire, found)
+        try:
+            async with trio.open_nursery() as nursery:
+                await nursery.start(exchange.run)
+                await data.start(setup.depth, setup.everything)
+                yield exchange
+                nursery.cancel_scope.cancel()
+        finally:
+            if not exchange.finished:  # it did not end in order: nothing may rest all the same
+                with trio.CancelScope(shield=True):
+                    for each in await exchange.finish():
+                        log.critical("may still rest: {}", each)
+
+
+async def _may_trade(rest: Rest) -> None:
+    if await rest.closed_only():
+        raise ConfigError("live", "closed only", "the exchange lets this account close and nothing else")
+
+
+def _caps(settings: "Live") -> Caps:
+    assert settings.max_order_usd is not None, "an armed executor has its caps"
+    assert settings.max_resting_usd is not None, "an armed executor has its caps"
+    return Caps(order=settings.max_order_usd, resting=settings.max_resting_usd)
+
+
+def _pace(settings: "Live") -> Pace:
+    return Pace(sweep=settings.sweep, heartbeat=settings.heartbeat, blind=settings.blind)
+
+
+def _user_socket(data: LiveMarkets, rest: Rest, now: Callable[[], Micros]) -> Callable[[UserListener], UserSocket]:
+    def auth() -> UserAuth:
+        key = rest.api_key
+        assert key is not None, "derived before"
+        return key.key, key.secret.reveal(), key.passphrase.reveal()
+
+    return lambda listener: UserSocket(data.user_url, data.connect, auth, listener, now, Random())

@@ -1,0 +1,170 @@
+"""The account's file in line with what happens, and what we expect held against what the exchange says (O2, O8)."""
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+
+from loguru import logger
+
+from pmrun.plugins.exchanges.polymarket.life import OrderLife, Record
+from pmrun.plugins.exchanges.polymarket.reckoning import Moved, Reckoning
+from pmrun.plugins.exchanges.polymarket.rest import Rest
+from pmrun.runner.account_file import AccountFile
+from pmrun.runner.account_records import FillRecord, FundsRecord, OrderRecord
+from pmrun.runner.errors import ExchangeError, ProtocolViolation
+from pmrun.runner.facts import Fact, Filled, FundsSeen, HoldingSeen, OrderNews, Settled
+from pmrun.runner.market import Market, MarketNo, Outcome, TokenId
+from pmrun.runner.orders import News, Settlement, State
+from pmrun.runner.ports import LiveSetup
+from pmrun.runner.units import Cash, Side, Size, cash_paid, format_cash
+
+log = logger.bind(module="order_manager")
+ENDS = {News.CANCELED: State.CANCELED, News.REJECTED: State.REJECTED, News.EXPIRED: State.EXPIRED}
+STANDS = {**ENDS, News.ACCEPTED: State.SUBMITTED, News.RESTING: State.LIVE}
+
+
+class Accounting:
+    """Writes what happens into the account's file, and compares balances when nothing is under way."""
+
+    def __init__(
+        self,
+        setup: LiveSetup,
+        account: AccountFile,
+        reckoning: Reckoning,
+        life: OrderLife,
+        rest: Rest,
+        markets: Sequence[Market],
+    ) -> None:
+        """Start from what the exchange said at the start."""
+        self._setup = setup
+        self._account = account
+        self._reckoning = reckoning
+        self._life = life
+        self._rest = rest
+        self._markets = markets
+        self._tokens = {
+            market.token(outcome): (MarketNo(no), outcome) for no, market in enumerate(markets) for outcome in Outcome
+        }
+        self._ended: list[Record] = []  # orders whose funds are not reconciled yet
+        self.counts: Counter[str] = Counter()
+
+    # What happens.
+
+    def written(self, records: Sequence[Record]) -> None:
+        """Have orders on disk before their request leaves, with what limits have used by then (O2)."""
+        self._account.intent([self._order_record(record) for record in records], self._setup.carried())
+
+    def keep(self, fact: Fact) -> None:
+        """Write a fact down."""
+        if isinstance(fact, Filled):
+            self._keep_fill(fact)
+        elif isinstance(fact, Settled):
+            self._keep_settlement(fact)
+        elif isinstance(fact, OrderNews) and fact.news in STANDS:
+            record = self._life.records[fact.order]
+            self._account.state(record.order_id, STANDS[fact.news], Size(record.filled), fact.at, fact.reason)
+            if fact.news in ENDS:
+                self._ended.append(record)
+
+    def _keep_fill(self, fact: Filled) -> None:
+        record = self._life.records[fact.order]
+        self._reckoning.fill(record, fact)
+        self._account.fill(_fill_record(record, fact, Settlement.MATCHED))
+        whole = record.filled >= record.place.size
+        state = State.FILLED if whole else State.PARTIALLY_FILLED
+        self._account.state(record.order_id, state, Size(record.filled), fact.at)
+        if whole:
+            self._ended.append(record)
+
+    def _keep_settlement(self, fact: Settled) -> None:
+        record, filled = self._reckoning.part(fact.trade, fact.order)
+        if fact.status is Settlement.FAILED:
+            self._reckoning.failed(fact.trade, fact.order)
+        self._account.fill(_fill_record(record, filled, fact.status))
+
+    def _order_record(self, record: Record) -> OrderRecord:
+        place = record.place
+        return OrderRecord(
+            client_order_id=f"{self._setup.name}-{record.no}",
+            exchange_order_id=record.order_id,
+            run=self._setup.name,
+            market=self._markets[place.market].condition,
+            token=record.token,
+            side=place.side,
+            price_e4=place.price,
+            size_e6=place.size,
+            purpose=place.purpose,
+            sent_at_us=record.sent_at,
+        )
+
+    # What the exchange says (O8).
+
+    async def compare(self, busy: Callable[[], bool], tell: Callable[[Sequence[Fact]], None]) -> None:
+        """Hold what we expect against the exchange's balances; differences are told, reported and taken over."""
+        if busy():
+            return
+        expected = self._reckoning.cash
+        try:
+            cash = (await self._rest.balance()).balance
+            shares = {token: (await self._rest.balance(token)).balance for token in sorted(self._reckoning.touched)}
+        except (ExchangeError, ProtocolViolation) as error:
+            log.warning("funds cannot be compared: {}", error)
+            return
+        if busy() or self._reckoning.cash != expected:
+            return  # something moved meanwhile
+        tell(self._compare_cash(Cash(cash)))
+        for token, held in shares.items():
+            tell(self._compare_shares(token, held))
+
+    def _compare_cash(self, seen: Cash) -> list[Fact]:
+        difference = Cash(seen - self._reckoning.cash)
+        self._write_funds(difference)
+        if not difference:
+            return []
+        log.warning("the exchange says {} dollars more cash than we expect", format_cash(difference))
+        self.counts["cash_differences"] += 1
+        self._reckoning.cash = seen
+        return [FundsSeen(self._setup.now(), seen)]
+
+    def _compare_shares(self, token: TokenId, held: int) -> list[Fact]:
+        self._reckoning.touched.discard(token)
+        expected = self._reckoning.shares.get(token, 0)
+        if held == expected:
+            return []
+        log.warning("the exchange says {} base units of token {}, we expect {}", held, token, expected)
+        self.counts["share_differences"] += 1
+        self._reckoning.shares[token] = held
+        market, outcome = self._tokens[token]
+        # What they cost nobody knows: a dollar a share is the most, and so what limits count.
+        return [HoldingSeen(self._setup.now(), market, outcome, Size(held), Cash(held))]
+
+    def _write_funds(self, difference: Cash) -> None:
+        """Leave a record for every order that ended; what is unexplained stands with the last of them."""
+        ended, self._ended = self._ended, []
+        for number, record in enumerate(ended, 1):
+            moved = self._reckoning.orders.get(record.no, Moved())
+            place = record.place
+            self._account.funds(
+                FundsRecord(
+                    exchange_order_id=record.order_id,
+                    at_us=self._setup.now(),
+                    locked_before_e6=cash_paid(place.price, place.size) if place.side is Side.BUY else Cash(0),
+                    locked_after_e6=Cash(0),
+                    cash_moved_e6=Cash(moved.cash),
+                    shares_moved_e6=moved.shares,
+                    fee_e6=Cash(moved.fee),
+                    difference_e6=difference if number == len(ended) else Cash(0),
+                )
+            )
+
+
+def _fill_record(record: Record, fact: Filled, status: Settlement) -> FillRecord:
+    return FillRecord(
+        trade_id=fact.trade,
+        exchange_order_id=record.order_id,
+        price_e4=fact.price,
+        size_e6=fact.size,
+        cash_e6=fact.cash,
+        fee_e6=fact.fee,
+        status=status,
+        at_us=fact.at,
+    )

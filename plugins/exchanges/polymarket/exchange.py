@@ -1,0 +1,226 @@
+"""Polymarket as a live run sees it: the truth at the start, facts on the way, nothing resting at the end."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import trio
+from loguru import logger
+
+from pmrun.plugins.exchanges.polymarket.accounting import Accounting
+from pmrun.plugins.exchanges.polymarket.errors_table import Reaction
+from pmrun.plugins.exchanges.polymarket.life import OrderLife
+from pmrun.plugins.exchanges.polymarket.live_markets import LiveMarkets
+from pmrun.plugins.exchanges.polymarket.news import OrderSeen, Parsed, TradeSeen
+from pmrun.plugins.exchanges.polymarket.reckoning import Reckoning
+from pmrun.plugins.exchanges.polymarket.rest import Rest
+from pmrun.plugins.exchanges.polymarket.signing import Signer
+from pmrun.plugins.exchanges.polymarket.start import Truth
+from pmrun.plugins.exchanges.polymarket.streams import UserListener, UserSocket
+from pmrun.plugins.exchanges.polymarket.trading import Caps, Pace, Trading
+from pmrun.runner.account_file import AccountFile
+from pmrun.runner.errors import ProtocolViolation
+from pmrun.runner.facts import BookChanged, Fact, FeedLost, FeedRestored, MarketStatus, StatusChanged, TickChanged
+from pmrun.runner.intents import Intent
+from pmrun.runner.market import MarketNo, Outcome
+from pmrun.runner.ports import LiveSetup
+from pmrun.runner.units import Micros
+
+log = logger.bind(module="order_manager")
+VERIFIED_WITHIN = 20.0  # seconds for the proof that nothing rests
+RECONCILE_EVERY = 15.0  # seconds between comparisons of funds
+NO_USER_SOCKET = "no news of our own orders"
+
+
+@dataclass(frozen=True, slots=True)
+class Wire:
+    """The parts that a live exchange is made of."""
+
+    rest: Rest
+    signer: Signer
+    user: Callable[[UserListener], UserSocket]
+    account: AccountFile
+    caps: Caps
+    pace: Pace
+
+
+class PolymarketExchange(UserListener):
+    """One live session: keeps the account's file, and tells the desk what it has to know."""
+
+    mode = "live"
+
+    def __init__(self, setup: LiveSetup, data: LiveMarkets, wire: Wire, truth: Truth) -> None:
+        """Start from what the exchange said; nothing is sent before `run`."""
+        self._setup = setup
+        self._data = data
+        self._wire = wire
+        self._now = setup.now
+        self._facts: list[Fact] = []
+        self._opening = truth.facts
+        self._troubles: dict[str, None] = {}
+        self._user = wire.user(self)
+        self.life = OrderLife({market.token(each): market.fees for market in data.markets for each in Outcome})
+        reckoning = Reckoning(truth.cash, truth.shares)
+        self.accounting = Accounting(setup, wire.account, reckoning, self.life, wire.rest, data.markets)
+        for record, filled in truth.adopted:
+            self.life.adopt(record, filled)
+        self.trading = Trading(
+            wire.rest,
+            wire.signer,
+            self.life,
+            data.markets,
+            wire.caps,
+            self.accounting.written,
+            self._tell,
+            self._trouble,
+            self._looked,
+            self._doubtful,
+            wire.account.known,
+            setup.now,
+            wire.pace,
+        )
+        self.finished = False
+        data.hear(self._heard, self._dropped, self._noted)
+
+    async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Send, listen and look up until cancelled."""
+        async with trio.open_nursery() as nursery:
+            await nursery.start(self.trading.run)
+            nursery.start_soon(self._user.run)
+            nursery.start_soon(self._reconcile)
+            self._trouble(NO_USER_SOCKET, True)  # nothing is quoted before it is there
+            task_status.started()
+
+    # What the session calls.
+
+    def opening(self) -> list[Fact]:
+        """Return the truth at the start."""
+        return [*self._opening]
+
+    def next_due(self) -> Micros | None:
+        """Return now where facts wait."""
+        return self._now() if self._facts else None
+
+    def changed_since(self) -> Micros | None:
+        """Return when the first book changed that the desk was not told of; none while books are not trusted."""
+        return None if self._troubles else self._data.books.changed_since()
+
+    def advance(self, until: Micros) -> None:
+        """Nothing runs on our side."""
+
+    def due(self, at: Micros) -> list[Fact]:
+        """Return what the desk has to learn."""
+        facts, self._facts = self._facts, []
+        return facts
+
+    def books(self, at: Micros) -> list[BookChanged]:
+        """Return the books that changed in what the desk looks at."""
+        return [] if self._troubles else self._data.books.books(at)
+
+    def submit(self, intents: Sequence[Intent], at: Micros) -> None:
+        """Send intents on their way."""
+        self.trading.submit(intents)
+
+    def turned(self, at: Micros) -> None:
+        """Hear that the desk is alive."""
+        self.trading.turned(at)
+
+    def busy(self) -> bool:
+        """Whether answers, trades or settlements are awaited."""
+        return self.trading.busy() or bool(self._facts)
+
+    async def finish(self) -> list[str]:
+        """Verify that nothing rests but what the settings leave (R13); reconcile a last time."""
+        may_rest = await self.trading.finish(lambda record: record.in_play and not record.cancel_asked, VERIFIED_WITHIN)
+        await self.accounting.compare(self.trading.busy, self._tell)
+        self._wire.account.end_session(self._now(), clean=not may_rest)
+        self.finished = True
+        return may_rest
+
+    def remarks(self) -> list[str]:
+        """Say what a reader ought to know of how orders fared."""
+        counts = {**self.trading.counts, **self.life.counts, **self.accounting.counts}
+        said = [f"live: {name.replace('_', ' ')} {count}" for name, count in counts.items() if count]
+        if self.life.strangers:
+            many = len(self.life.strangers)
+            said.append(f"live: {many} orders of this wallet rest that pmrun did not place: left alone")
+        return said
+
+    def _tell(self, facts: Sequence[Fact]) -> None:
+        """Queue facts, each written down before the desk hears of it."""
+        for fact in facts:
+            self.accounting.keep(fact)
+        self._facts += facts
+        self._setup.bell.ring()
+
+    # Trouble: while there is any, nothing is quoted.
+
+    def _trouble(self, name: str, there: bool) -> None:
+        if there and name not in self._troubles:
+            first = not self._troubles
+            self._troubles[name] = None
+            log.warning("quoting stops: {}", name)
+            if first:
+                self._tell([FeedLost(self._now(), name)])
+        elif not there and name in self._troubles:
+            del self._troubles[name]
+            log.info("over: {}", name)
+            if not self._troubles:
+                self._data.books.again(self._now())
+                self._tell([FeedRestored(self._now())])
+
+    def _looked(self) -> None:
+        """After a complete snapshot, and with a socket that tells what comes next, we know what rests."""
+        if self._user.up:
+            self._trouble(NO_USER_SOCKET, False)
+
+    def _doubtful(self, market: MarketNo, reaction: Reaction) -> None:
+        if reaction is Reaction.REGRID:
+            self._data.ask_tick(market)
+        else:
+            self._tell([StatusChanged(self._now(), market, MarketStatus.HALTED)])
+
+    # The user socket.
+
+    def on_news(self, parsed: Parsed, at: Micros) -> None:
+        """Take news of our orders and trades."""
+        for news in parsed.news:
+            try:
+                if isinstance(news, OrderSeen):
+                    self.trading.order_seen(news)
+                elif isinstance(news, TradeSeen):
+                    self.trading.trade_seen(news)
+            except ProtocolViolation as violation:
+                self.on_violation(str(violation), "")
+                self._user.reconnect(str(violation))
+
+    def on_violation(self, text: str, raw: str) -> None:
+        """News that cannot be read may be money: the truth is read by REST."""
+        log.error("user socket: {}", text)
+        self.trading.counts["violations"] += 1
+
+    def on_lost(self, why: str) -> None:
+        """Stop quoting: fills may go unnoticed."""
+        log.warning("user socket: {}", why)
+        self._trouble(NO_USER_SOCKET, True)
+
+    def on_back(self) -> None:
+        """Read what was missed."""
+        self.trading.look()
+
+    # The market feed.
+
+    def _heard(self, parsed: Parsed, at: Micros) -> None:
+        """Books are kept by the feed."""
+
+    def _dropped(self, markets: Sequence[MarketNo], at: Micros) -> None:
+        """Books that are lost are told as empty ones by the feed."""
+
+    def _noted(self, fact: TickChanged | StatusChanged) -> None:
+        if isinstance(fact, TickChanged):
+            self.trading.tick_changed(fact.market, fact.tick)
+        self._tell([fact])
+
+    async def _reconcile(self) -> None:
+        while True:
+            await trio.sleep(RECONCILE_EVERY)
+            await self.accounting.compare(self.trading.busy, self._tell)

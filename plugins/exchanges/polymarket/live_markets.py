@@ -1,0 +1,243 @@
+"""The live public feed as a run uses it: markets, their sockets, their books, and who listens (O10)."""
+
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from random import Random
+from typing import TYPE_CHECKING, NamedTuple, Self
+
+import httpx
+import trio
+from loguru import logger
+
+from pmrun.plugins.exchanges.polymarket.audit import Exchanged
+from pmrun.plugins.exchanges.polymarket.budget import Budget
+from pmrun.plugins.exchanges.polymarket.catalogue import find_markets
+from pmrun.plugins.exchanges.polymarket.credentials import ApiKey
+from pmrun.plugins.exchanges.polymarket.local_books import LocalBooks
+from pmrun.plugins.exchanges.polymarket.news import BookSeen, Parsed
+from pmrun.plugins.exchanges.polymarket.rest import Rest
+from pmrun.plugins.exchanges.polymarket.signing import Signer
+from pmrun.plugins.exchanges.polymarket.sockets import Connect, dialer
+from pmrun.plugins.exchanges.polymarket.streams import MarketListener, MarketStreams
+from pmrun.plugins.exchanges.polymarket.transport import Urls
+from pmrun.plugins.exchanges.polymarket.watch import Patience, Watchdog
+from pmrun.runner.errors import ExchangeError, ProtocolViolation
+from pmrun.runner.facts import StatusChanged, TickChanged
+from pmrun.runner.hooks import Depth
+from pmrun.runner.market import Market, MarketNo
+from pmrun.runner.ports import FeedInfo
+from pmrun.runner.session import Bell
+from pmrun.runner.units import Micros
+
+if TYPE_CHECKING:
+    from pmrun.plugins.feeds.live import Polymarket
+
+log = logger.bind(module="market_manager")
+ASK_EVERY = 0.2  # seconds between looks at what is to be read by REST
+
+Heard = Callable[[Parsed, Micros], None]
+Dropped = Callable[[Sequence[MarketNo], Micros], None]
+Noted = Callable[[TickChanged | StatusChanged], None]
+
+
+class Network(NamedTuple):
+    """How the exchange is reached."""
+
+    http: httpx.AsyncClient
+    connect: Connect
+
+
+@asynccontextmanager
+async def real_network(nursery: trio.Nursery, given: Network | None = None) -> AsyncIterator[Network]:
+    """Reach the exchange over real sockets, unless another network is given."""
+    if given is not None:
+        yield given
+        return
+    async with httpx.AsyncClient(timeout=None, http2=False, trust_env=False) as http:  # every call has a deadline
+        yield Network(http, dialer(nursery))
+
+
+class LiveMarkets(MarketListener):
+    """Markets that are being watched; nothing comes before `start`."""
+
+    def __init__(
+        self,
+        settings: "Polymarket",
+        network: Network,
+        markets: Sequence[Market],
+        rest: Rest,
+        now: Callable[[], Micros],
+        bell: Bell,
+        nursery: trio.Nursery,
+        rng: Random,
+    ) -> None:
+        """Take the markets, and how to reach them."""
+        self.markets = tuple(markets)
+        self.books = LocalBooks(self.markets)
+        self.connect = network.connect
+        self.user_url = f"{settings.socket_url}/ws/user"
+        self.counts: Counter[str] = Counter()
+        self._settings = settings
+        self._network = network
+        self._rest = rest
+        self._now = now
+        self._bell = bell
+        self._nursery = nursery
+        self._streams = MarketStreams(
+            f"{settings.socket_url}/ws/market",
+            network.connect,
+            self,
+            now,
+            rng,
+            assets_per_socket=settings.assets_per_socket,
+        )
+        self._started = now()
+        self._latest = self._started
+        self._heard: list[Heard] = []
+        self._dropped: list[Dropped] = []
+        self._noted: list[Noted] = []
+
+    @classmethod
+    async def found(
+        cls,
+        settings: "Polymarket",
+        network: Network,
+        now: Callable[[], Micros],
+        bell: Bell,
+        nursery: trio.Nursery,
+        rng: Random,
+    ) -> Self:
+        """Ask the exchange for the markets; raises DataError, ExchangeError or ProtocolViolation."""
+        rest = Rest(network.http, _urls(settings), None, None, Budget(now), now)
+        markets = await find_markets(rest, settings.choice(), now())
+        return cls(settings, network, markets, rest, now, bell, nursery, rng)
+
+    def account_rest(
+        self, signer: Signer, api_key: ApiKey | None, audit: Callable[[Exchanged], None] | None = None
+    ) -> Rest:
+        """Return the calls of an account at the same exchange, with a budget of its own."""
+        http, urls = self._network.http, _urls(self._settings)
+        return Rest(http, urls, signer, api_key, Budget(self._now), self._now, audit)
+
+    def hear(self, heard: Heard, dropped: Dropped, noted: Noted) -> None:
+        """Have every frame, every loss of books, and news of ticks and statuses told."""
+        self._heard.append(heard)
+        self._dropped.append(dropped)
+        self._noted.append(noted)
+
+    async def start(self, depth: Depth, everything: bool) -> None:
+        """Subscribe, and watch that what is heard goes on."""
+        self.books = LocalBooks(self.markets, depth, everything)
+        self._streams.want((market.yes, market.no) for market in self.markets)
+        await self._nursery.start(self._streams.run)
+        self._nursery.start_soon(
+            Watchdog(self._streams, self.books, self._rest.books, Patience(quiet_after=self._settings.quiet_after)).run
+        )
+        self._nursery.start_soon(self._ask)
+
+    def ask_tick(self, no: MarketNo) -> None:
+        """Have a market's tick read by REST: an order was refused for it."""
+        self.books.ask_tick(no)
+
+    async def _ask(self) -> None:
+        """Read by REST what the books ask for; what cannot be read is asked for again."""
+        while True:
+            await trio.sleep(ASK_EVERY)
+            wanted = self.books.requests(self._now())
+            try:
+                if wanted.books:
+                    for seen in await self._rest.books(wanted.books):
+                        self._take_rest(seen)
+                for token in wanted.ticks:
+                    self.books.confirm_tick(token, await self._rest.tick_size(token), self._now())
+            except (ExchangeError, ProtocolViolation, trio.TooSlowError) as error:
+                self.counts["reads failed"] += 1
+                log.warning("a book cannot be read: {}", error)
+            self._pass_on()
+
+    def _take_rest(self, seen: BookSeen) -> None:
+        now = self._now()
+        if self.books.take_rest(seen, now):
+            for heard in self._heard:
+                heard(Parsed((seen,)), now)
+
+    # What the sockets say.
+
+    def on_frame(self, shard: int, raw: str, at: Micros) -> None:
+        """Count a frame."""
+        self.counts["frames"] += 1
+        self._latest = at
+
+    def on_news(self, shard: int, parsed: Parsed, at: Micros) -> None:
+        """Take what a frame says."""
+        before = self.books.changed_since()
+        self.books.take(parsed, at)
+        for heard in self._heard:
+            heard(parsed, at)
+        self._pass_on()
+        if before is None and self.books.changed_since() is not None:
+            self._bell.ring()
+
+    def _pass_on(self) -> None:
+        for fact in self.books.facts():
+            if isinstance(fact, (TickChanged, StatusChanged)):
+                for noted in self._noted:
+                    noted(fact)
+
+    def on_lost(self, shard: int, why: str) -> None:
+        """Drop the books of a shard."""
+        self.counts["lost"] += 1
+        log.warning("market socket {}: lost: {}", shard, why)
+        now, markets = self._now(), self._markets_of(shard)
+        self.books.lost(markets, now)
+        for dropped in self._dropped:
+            dropped(markets, now)
+        self._bell.ring()
+
+    def on_back(self, shard: int) -> None:
+        """Await the books of a shard."""
+        self.books.restored(self._markets_of(shard), self._now())
+
+    def on_violation(self, shard: int, text: str, raw: str) -> None:
+        """Count a frame that breaks the protocol; the shard is lost by it."""
+        self.counts["violations"] += 1
+        log.error("market socket {}: {}", shard, text)
+
+    def _markets_of(self, shard: int) -> list[MarketNo]:
+        found = (self.books.market_of(token) for token in self._streams.sockets[shard].tokens)
+        return sorted({no for no in found if no is not None})
+
+    # What a run says of its feed.
+
+    @property
+    def info(self) -> FeedInfo:
+        """Return what was heard so far."""
+        return self.info_with_prints(self._latest)
+
+    def info_with_prints(self, at: Micros) -> FeedInfo:
+        """Return the same as of a moment; a live feed has prints, whether or not one came yet."""
+        frames = self.counts["frames"]
+        remarks = [f"{name}: {count}" for name, count in self.counts.items() if name != "frames"]
+        return FeedInfo(
+            name="polymarket",
+            source=self._settings.clob_url,
+            simulated=self._settings.simulated,
+            data_hash="live",
+            frames=0,
+            prints=1,
+            first_at=self._started,
+            last_at=at,
+            unknown=dict(self.books.unknown),
+            inferred_ticks=self.books.counts["inferred ticks"],
+            remarks=(f"live: {frames} frames", *remarks),
+        )
+
+
+def _urls(settings: "Polymarket") -> Urls:
+    return Urls(
+        clob=settings.clob_url.rstrip("/"),
+        gamma=settings.gamma_url.rstrip("/"),
+        data=settings.data_url.rstrip("/"),
+        geoblock=settings.geoblock_url.rstrip("/"),
+    )
