@@ -11,7 +11,7 @@ setup(
     package_data={
         "pmrun": ["py.typed"],
         "pmrun.conf": ["**/*.yaml"],
-        "pmrun.plugins": ["**/*.html", "**/*.css", "**/*.js", "**/*.json"],  # reports, statistics
+        "pmrun.plugins": ["**/*.html", "**/*.yaml", "**/*.css", "**/*.js", "**/*.json"],  # reports, statistics
         "pmrun.strategies": ["**/*.yaml", "tapes/**/*"],
     },
     include_package_data=False,

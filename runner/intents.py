@@ -52,7 +52,7 @@ class CancelAll(_Intent, tag="cancel_all", frozen=True, omit_defaults=True):
 
 
 class Halt(_Intent, tag="halt", frozen=True):
-    """Stop quoting a market (None: all of them) until a person has looked, or the limit that says so allows it again."""
+    """Stop quoting a market (None: all of them) until a person has looked, or a limit that says so allows it again."""
 
     market: MarketNo | None
     reason: Reason

@@ -17,7 +17,7 @@ class OrderRate:
     count too, and go on.
     """
 
-    max_requests: int = 1200
+    max_requests: int = 600
     window: Micros = Micros(60_000_000)
     pause: Micros = Micros(60_000_000)
     order: int | None = None

@@ -17,10 +17,16 @@ from pmrun.plugins.exchanges.embedded.host import Host, HostSettings
 from pmrun.plugins.exchanges.embedded.memory import MemoryNetwork
 from pmrun.plugins.exchanges.polymarket.live_markets import Network
 from pmrun.runner.assembly import plan
+from pmrun.runner.book import Book
 from pmrun.runner.compose import compose_config
+from pmrun.runner.desk import Desk
+from pmrun.runner.journal import End, Header, as_fact, read_journal
 from pmrun.runner.live import run_live
+from pmrun.runner.market import Outcome
 from pmrun.runner.ports import FeedData
 from pmrun.runner.progress import Progress
+from pmrun.runner.replay import replay
+from pmrun.runner.runs import read_yaml
 from pmrun.runner.stopping import Stop
 from pmrun.runner.timings import Timings
 from pmrun.runner.units import SECOND, Cash, Micros
@@ -93,6 +99,40 @@ class Rehearsal:
                     self.now,
                 )
             )
+
+    def wallet(self) -> str:
+        """The address that trades."""
+        from eth_account import Account
+
+        return str(Account.from_key(KEY).address)
+
+    def last_run(self) -> Path:
+        """The directory of the last run."""
+        return self.folder / f"run-{self.runs}"
+
+    def desk(self) -> Desk:
+        """The desk as it was at the end, by replaying every fact of the last run; raises where an intent differs."""
+        directory = self.last_run()
+        replay(directory)
+        made = plan(read_yaml(directory, "config.yaml"))
+        desk = made.desk("again")
+        for line in read_journal(directory):
+            first = line.entries[0]
+            if not isinstance(first, (Header, End)):
+                desk.handle(as_fact(first, lambda entry: Book()))
+        return desk
+
+    def differences(self) -> dict[str, tuple[int, int]]:
+        """What the runner's books and the exchange's ledger do not agree on, to the last base unit."""
+        desk, wallet = self.desk(), self.wallet()
+        found = {"cash": (int(desk.account.funds.total), self.engine.balance(wallet, None))}
+        numbers = {state.terms.condition: no for no, state in desk.markets.items()}
+        for market in self.engine.markets:
+            for outcome in Outcome:
+                no = numbers.get(market.condition)
+                ours = 0 if no is None else int(desk.markets[no].inventory.of(outcome).held)
+                found[f"{market.slug} {outcome}"] = ours, self.engine.balance(wallet, market.token(outcome))
+        return {name: pair for name, pair in found.items() if pair[0] != pair[1]}
 
     def together(self, *more: str, seconds: float = 60.0) -> dict[str, Any]:
         """Run exchange and strategy on a virtual clock, to the end."""

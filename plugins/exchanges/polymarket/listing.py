@@ -13,10 +13,15 @@ from pmrun.runner.errors import ProtocolViolation
 T = TypeVar("T")
 
 _MOST_PAGES = 5_000
+_MOST_OWN_PAGES = 500
 
 
 async def read_pages(
-    transport: Transport, call: Call, parse: Callable[[bytes], Page[T]], cursor_name: str = "next_cursor"
+    transport: Transport,
+    call: Call,
+    parse: Callable[[bytes], Page[T]],
+    cursor_name: str = "next_cursor",
+    most: int = _MOST_PAGES,
 ) -> list[Page[T]]:
     """Read every page of a public list; ProtocolViolation when its cursors lead nowhere."""
     pages: list[Page[T]] = []
@@ -29,7 +34,7 @@ async def read_pages(
         cursor = pages[-1].next_cursor
         if cursor is None:
             return pages
-        if cursor in seen or len(pages) >= _MOST_PAGES:
+        if cursor in seen or len(pages) >= most:
             raise ProtocolViolation(f"{call}: page {len(pages)} leads on to {cursor!r}, which does not end")
         seen.add(cursor)
 
@@ -37,7 +42,7 @@ async def read_pages(
 async def read_whole(transport: Transport, call: Call, parse: Callable[[bytes], Page[T]]) -> tuple[T, ...]:
     """Read every row of a list of our own; IncompleteSnapshot unless all of it came, and said so (O5)."""
     try:
-        pages = await read_pages(transport, call, parse)
+        pages = await read_pages(transport, call, parse, most=_MOST_OWN_PAGES)
     except (CallFailed, ProtocolViolation) as error:
         raise IncompleteSnapshot(f"{call}: {error}") from None
     check_whole(str(call), pages)

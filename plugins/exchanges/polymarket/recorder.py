@@ -1,5 +1,6 @@
 """Records market data as a tape: every frame as it was sent, and every time in which frames may be missing."""
 
+import math
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,7 +14,13 @@ from pmrun import __version__
 from pmrun.plugins.exchanges.polymarket.local_books import LocalBooks
 from pmrun.plugins.exchanges.polymarket.news import BookSeen, Parsed
 from pmrun.plugins.exchanges.polymarket.sockets import Connect
-from pmrun.plugins.exchanges.polymarket.streams import PACE, MarketListener, MarketStreams, groups_of
+from pmrun.plugins.exchanges.polymarket.streams import (
+    ASSETS_PER_SOCKET,
+    PACE,
+    MarketListener,
+    MarketStreams,
+    groups_of,
+)
 from pmrun.plugins.exchanges.polymarket.tape_writer import TapeWriter
 from pmrun.plugins.exchanges.polymarket.watch import Patience, Watchdog
 from pmrun.runner.errors import ConfigError
@@ -117,9 +124,10 @@ async def record(
     url: str,
     rng: Random,
     patience: Patience = Patience(),
-    streams: Callable[..., MarketStreams] = MarketStreams,
+    assets_per_socket: int = ASSETS_PER_SOCKET,
+    enough: trio.Event | None = None,
 ) -> Recording:
-    """Record for so many seconds, or until cancelled; `rows` are the markets as Gamma sent them, one for each.
+    """Record for so many seconds, or until it is `enough`; `rows` are the markets as Gamma sent them, one for each.
 
     Whatever ends it, what was received is written and `record.json` says how it went. Raises ConfigError when the
     folder holds a tape already, DataError when it cannot be written.
@@ -128,7 +136,8 @@ async def record(
         raise ConfigError("record --seconds", seconds, "must be above 0")
     writer = TapeWriter(folder)
     taker = _Taker(writer, markets, now)
-    taker.streams = made = streams(url, connect, taker, now, rng, PACE)
+    made = MarketStreams(url, connect, taker, now, rng, PACE, assets_per_socket)
+    taker.streams = made
     made.want(groups_of(markets))
     watchdog = Watchdog(made, taker.books, rest.books, patience)
     about = Recording(url=url, started=_moment(now()), markets=len(markets), shards=_shards(made))
@@ -136,11 +145,13 @@ async def record(
     writer.markets(list(rows))
     writer.about(msgspec.to_builtins(about))
     try:
-        with trio.move_on_after(seconds if seconds is not None else float("inf")):
-            async with trio.open_nursery() as nursery:
-                nursery.start_soon(made.run)
-                nursery.start_soon(watchdog.run)
-                nursery.start_soon(_flush_often, writer)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(made.run)
+            nursery.start_soon(watchdog.run)
+            nursery.start_soon(_flush_often, writer)
+            with trio.move_on_after(math.inf if seconds is None else seconds):
+                await (enough or trio.Event()).wait()
+            nursery.cancel_scope.cancel()
     finally:
         writer.close()
         _finish(about, taker, made, watchdog, writer, began, now())
