@@ -11,6 +11,27 @@ def config_packs() -> list[str]:
 
 @hookimpl
 def pmrun_verbs() -> list[tuple[str, str, str]]:
-    """Add the embedded exchange."""
-    line = "an exchange on loopback: the real protocols, simulated markets and money  (--json)"
-    return [("exchange", line, "pmrun.plugins.exchanges.embedded.verb:exchange")]
+    """Add the embedded exchange, the recorder, and the look at an account before it trades."""
+    polymarket = "pmrun.plugins.exchanges.polymarket"
+    return [
+        (
+            "exchange",
+            "an exchange on loopback: the real protocols, simulated markets and money  (--json)",
+            "pmrun.plugins.exchanges.embedded.verb:exchange",
+        ),
+        (
+            "record",
+            "record a live feed as a tape that replays  (--to FOLDER, --seconds N)",
+            f"{polymarket}.record_verb:main",
+        ),
+        (
+            "doctor",
+            "what would keep an account from trading, why, and the cure  (--json)",
+            f"{polymarket}.doctor_verb:main",
+        ),
+        (
+            "limits",
+            "what an account's limits have used; --reset NODE lets one trade again",
+            f"{polymarket}.limits_verb:main",
+        ),
+    ]

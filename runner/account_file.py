@@ -190,8 +190,15 @@ class AccountFile:
     # What limits carry.
 
     def carry(self, node: str, values: Values, at: Micros) -> bool:
-        """Write what a component carries; False, and nothing written, where it is what was written last."""
-        changed = self._changed({node: values})
+        """Write what one component carries; False, and nothing written, where it is what was written last."""
+        return self.carry_all({node: values}, at)
+
+    def carry_all(self, carried: Mapping[str, Values], at: Micros) -> bool:
+        """Write what components carry, all or none; False, and nothing written, where nothing changed.
+
+        Cheap where nothing did, so that it can be called after every step: a limit that trips places nothing more.
+        """
+        changed = self._changed(carried)
         if not changed:
             return False
         with self._writing() as connection:

@@ -61,14 +61,14 @@ class Session:
         while not stopped() and not self._desk.settings.stop_only:
             self.turn()
             turned(self.now)
-            await self._pause()
+            await self._pause(self._next())
 
     async def stop(self, why: str, within: float) -> None:
         """Pull everything, and hear the answers for so many seconds at most."""
         self._tell(FeedEnded(self._tick(), why))
         with trio.move_on_after(within):
             while self._exchange.busy() or any(self._desk.in_play()):
-                await self._pause()
+                await self._pause(self._exchange.next_due())  # the desk decides nothing any more
                 self._answers()
 
     def turn(self) -> None:
@@ -96,9 +96,8 @@ class Session:
         self.now = max(self.now, self._clock())
         return self.now
 
-    async def _pause(self) -> None:
-        """Wait for the bell, or for the next moment at which something is due."""
-        due = self._next()
+    async def _pause(self, due: Micros | None) -> None:
+        """Wait for the bell, or for a moment at which something is due."""
         wait = min(IDLE, max(0, due - self._clock()) if due is not None else IDLE)
         with trio.move_on_after(wait / SECOND):
             await self._bell.heard()

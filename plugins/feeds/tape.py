@@ -1,13 +1,9 @@
 """Replays a recorded tape: raw frames, through the parser that the live feed uses."""
 
-import gzip
 import hashlib
-import zlib
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
@@ -23,35 +19,17 @@ from pmrun.plugins.exchanges.polymarket.news import (
 from pmrun.plugins.exchanges.polymarket.wire import parse_frame
 from pmrun.plugins.exchanges.polymarket.wire_markets import parse_gamma_markets
 from pmrun.plugins.feeds.rows import RowBuilder
+from pmrun.plugins.feeds.tape_lines import Line, decode_line, lines_to_the_cut, was_killed, whole_lines
 from pmrun.runner.errors import ConfigError, DataError, ProtocolViolation
 from pmrun.runner.facts import Fact, MarketStatus, StatusChanged, TickChanged
 from pmrun.runner.grid import Grid
-from pmrun.runner.market import ConditionId, Market, MarketNo, Outcome, TokenId
+from pmrun.runner.market import Market, MarketNo, Outcome, TokenId
 from pmrun.runner.packs import resource_path
 from pmrun.runner.ports import FeedData, FeedInfo
 from pmrun.runner.units import ONE, Micros, Price
 
 FRAME_FILES = ("frames.jsonl.gz", "frames.jsonl")
 MILLISECOND = 1_000
-_GZIP = 31  # zlib's word for a gzip member
-
-
-class _Gap(msgspec.Struct):
-    """Frames may be missing: of these markets, or of any when it does not say; `until` is set where it ends."""
-
-    why: str = ""
-    until: int | None = None
-    markets: list[ConditionId] | None = None
-
-
-class _Line(msgspec.Struct):
-    t: int
-    m: msgspec.Raw = msgspec.Raw()
-    gap: _Gap | None = None
-
-
-_decode_line = msgspec.json.Decoder(_Line).decode
-_decode_about = msgspec.json.Decoder(dict[str, Any]).decode
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -118,39 +96,6 @@ def _licence(folder: Path) -> str:
     return path.read_text(encoding="utf-8").strip() if path.is_file() else ""
 
 
-def _lines(path: Path) -> Iterator[bytes]:
-    try:
-        with gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb") as file:
-            yield from file
-    except (EOFError, OSError, zlib.error) as error:
-        raise DataError(f"{path}: damaged or cut off: {error}") from None
-
-
-def _was_killed(folder: Path) -> bool:
-    """Whether our recorder wrote this tape and did not come to its end."""
-    try:
-        return _decode_about((folder / "record.json").read_bytes()).get("ended", "") is None
-    except (OSError, msgspec.DecodeError):
-        return False
-
-
-def _lines_to_the_cut(path: Path) -> Iterator[bytes]:
-    """Read the whole lines of gzip members, of which the last may have been cut off."""
-    begun = b""
-    try:
-        with path.open("rb") as file:
-            engine = zlib.decompressobj(_GZIP)
-            while block := file.read(1 << 16):
-                while block:
-                    *lines, begun = (begun + engine.decompress(block)).split(b"\n")
-                    yield from lines
-                    block = engine.unused_data
-                    if engine.eof:
-                        engine = zlib.decompressobj(_GZIP)
-    except (OSError, zlib.error) as error:
-        raise DataError(f"{path}: damaged: {error}") from None
-
-
 class _Compiler:
     """Turns frames into rows, and what is neither book nor print into notes."""
 
@@ -177,12 +122,12 @@ class _Compiler:
 
     def run(self, path: Path, data_hash: str, licence: str) -> FeedData:
         """Read all frames; raises DataError naming the line that cannot be read."""
-        killed = path.suffix == ".gz" and _was_killed(path.parent)
+        killed = path.suffix == ".gz" and was_killed(path.parent)
         self._counts["killed"] = killed
         first: Micros | None = None
-        for number, line in enumerate(_lines_to_the_cut(path) if killed else _lines(path), 1):
+        for number, line in enumerate(lines_to_the_cut(path) if killed else whole_lines(path), 1):
             try:
-                frame = _decode_line(line)
+                frame = decode_line(line)
                 raw = bytes(frame.m)
                 if not raw:
                     self._take_gap(frame, number)
@@ -204,7 +149,7 @@ class _Compiler:
             raise DataError(f"{path}: holds no frame")
         return self._finish(first, data_hash, licence)
 
-    def _take_gap(self, line: _Line, number: int) -> None:
+    def _take_gap(self, line: Line, number: int) -> None:
         """Empty the books of the markets whose frames are missing, until the next snapshot of each.
 
         The row carries the latest time told of its book, so that it wipes out every level and no later snapshot.

@@ -355,6 +355,25 @@ def test_a_level_off_the_grid_means_a_finer_tick_which_is_asked_for():
     assert books.book(0).best_bid == 4850  # the level is no reason to forget the book
 
 
+def test_a_book_from_before_a_tick_change_does_not_bring_the_old_tick_back():
+    books = following({**QUIET, "tick_size": "0.01"}, tick_change("0.001", T0 + 5), markets=(RAIN,))
+    books.take_rest(rest({**QUIET, "tick_size": "0.01"}), at(1))
+    assert ticks(books) == [(10, False)]
+    books.take_rest(rest({**QUIET, "tick_size": "0.01", "timestamp": str(T0 + 9)}), at(2))
+    assert ticks(books) == [(100, False)]
+
+
+def test_a_silent_book_that_rest_confirms_is_told_once_more_and_no_other():
+    """Whoever pulls quotes on a book that nobody confirmed for long hears that it is alive."""
+    books = following(QUIET, change("0.48", "70", "BUY", T0 + 5, RAIN))
+    books.books(at(0))
+    books.confirm(rest(QUIET))  # from before the change
+    books.confirm(rest(book({"0.1": "1"}, {}, T0, SNOW)))
+    assert books.books(at(1)) == []
+    books.confirm(rest(book({"0.48": "70", "0.47": "200"}, {"0.52": "100", "0.53": "200"}, T0 + 5, RAIN)))
+    assert [told.market for told in books.books(at(2))] == [0]
+
+
 def test_rest_cannot_confirm_a_tick_that_the_book_contradicts():
     books = following(QUIET, change("0.485", "10", "BUY", T0 + 1, RAIN))
     books.confirm_tick(RAIN.yes, 100, at(2))

@@ -5,22 +5,27 @@ import json
 from pathlib import Path
 from random import Random
 
+import httpx
 import pytest
 import trio
 from polymarket_peers import T0, URL, Venue, a_print, book, change, gamma, market, now
 
+from pmrun.plugins.exchanges.polymarket.live_markets import Network
 from pmrun.plugins.exchanges.polymarket.local_books import LocalBooks
+from pmrun.plugins.exchanges.polymarket.record_verb import main, record_feed
 from pmrun.plugins.exchanges.polymarket.recorder import record
 from pmrun.plugins.exchanges.polymarket.tape_writer import TapeWriter
 from pmrun.plugins.exchanges.polymarket.watch import Patience
 from pmrun.plugins.exchanges.polymarket.wire import parse_frame
 from pmrun.plugins.executors.fill import Queue
 from pmrun.plugins.executors.paper import Paper
+from pmrun.plugins.feeds.live import Polymarket
 from pmrun.plugins.feeds.tape import Tape
 from pmrun.runner.book import Book
 from pmrun.runner.errors import ConfigError, DataError
 from pmrun.runner.hooks import WHOLE_BOOK
 from pmrun.runner.market import MarketNo
+from pmrun.runner.stopping import Stop
 from pmrun.runner.units import Micros
 
 RAIN, SNOW = market(0), market(1)
@@ -122,7 +127,7 @@ async def test_a_gap_is_marked_where_it_begins_and_where_it_ends(venue, nursery,
     gaps = [json.loads(line) for line in lines(tmp_path) if '"gap"' in line]
     assert [gap["t"] for gap in gaps] == [T0 + 2_000, gaps[1]["gap"]["until"]]
     assert gaps[0]["gap"] == {
-        "shard": 0, "why": "closed with code 1012 restart", "until": None,
+        "shard": 0, "why": "closed with code 1012 restart", "since": T0, "until": None,
         "markets": [RAIN.condition, SNOW.condition],
     }  # fmt: skip
     (done,) = result
@@ -209,6 +214,53 @@ async def test_a_folder_that_cannot_be_made_is_named(venue, tmp_path, autojump_c
     (tmp_path / "file").write_text("")
     with pytest.raises(DataError, match="cannot be written"):
         await record(venue.connect, Rest(venue), [RAIN], ROWS, tmp_path / "file" / "x", 1, now, url=URL, rng=Random(1))
+
+
+# The verb.
+
+
+def listing_of(venue: Venue):
+    def answer(request: httpx.Request) -> httpx.Response:
+        match request.url.path:
+            case "/rewards/markets/current":
+                return httpx.Response(200, json={"data": [], "next_cursor": "LTE="})
+            case "/markets/keyset":
+                return httpx.Response(200, content=b'{"markets":[' + b",".join(ROWS) + b"]}")
+            case "/books":
+                tokens = [each["token_id"] for each in json.loads(request.content)]
+                return httpx.Response(200, json=[venue.books[token] for token in tokens if token in venue.books])
+        return httpx.Response(404)
+
+    return httpx.MockTransport(answer)
+
+
+async def test_what_the_verb_records_is_what_the_feed_would_have_shown(
+    venue, nursery, tmp_path, autojump_clock, capsys
+):
+    feed = Polymarket(clob_url="http://127.0.0.1", gamma_url="http://127.0.0.1", socket_url="ws://127.0.0.1", top=1)
+    async with httpx.AsyncClient(transport=listing_of(venue)) as http:
+        network = Network(http, venue.connect)
+        made = await record_feed(feed, network, tmp_path / "tape", 30, Stop())
+    assert (made.frames, made.markets, made.url) == (1, 1, "ws://127.0.0.1/ws/market")
+    assert json.loads(venue.asked[0])["assets_ids"] == [RAIN.yes, RAIN.no]
+    assert books_of(tmp_path / "tape")[0].best_bid == 4800
+    assert "recording 1 markets" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--to", "tape", "--seconds", "0"], "record --seconds=0.0: must be above 0 and at most 31,622,400"),
+        ([], "record: the following arguments are required: --to"),
+        (["feed=sim", "--to", "tape"], "feed=Simulated: only a live feed can be recorded: feed=polymarket"),
+    ],
+)
+def test_a_mistake_in_the_command_costs_one_line(arguments, said, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ConfigError) as error:
+        main(arguments)
+    assert str(error.value) == said
+    assert not (tmp_path / "tape").exists()
 
 
 # What a kill leaves.

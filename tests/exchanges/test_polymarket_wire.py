@@ -521,7 +521,7 @@ def test_open_orders_come_in_shares_and_seconds() -> None:
 
 
 def test_an_empty_page_may_be_null() -> None:
-    assert wire_rest.parse_open_orders('{"data": null, "next_cursor": "LTE="}') == wire_markets.Page(())
+    assert wire_rest.parse_open_orders('{"data": null, "next_cursor": "LTE="}') == wire_markets.Page((), says_last=True)
     assert wire_rest.parse_open_orders('{"data": []}').rows == ()
 
 

@@ -352,6 +352,16 @@ def test_what_limits_carry_survives_and_is_written_only_when_it_changed(account,
         assert again.carry("risk.day", day | {"tripped": 1}, at(4)) is False
 
 
+def test_what_changed_of_several_limits_is_written_at_once_and_after_a_batch_nothing_is_left_to_write(account, folder):
+    both = {"risk.day": {"tripped": 0}, "risk.rate": {"count": 1}}
+    account.intent([order()], both)
+    assert account.carry_all(both, at(1)) is False
+    assert account.carry_all({}, at(1)) is False
+    assert account.carry_all(both | {"risk.day": {"tripped": 1}}, at(2)) is True
+    with AccountFile.open(ADDRESS, folder) as again:
+        assert again.carried(at(2)) == {"risk.day": {"tripped": 1}, "risk.rate": {"count": 1}}
+
+
 @pytest.mark.parametrize(("back", "refused"), [(60, False), (61, True)])
 def test_limits_are_not_read_by_a_clock_that_is_behind_them(account, back, refused):
     account.carry("risk.day", {"day": 1}, at(0))

@@ -53,6 +53,10 @@ class Accounting:
         """Have orders on disk before their request leaves, with what limits have used by then (O2)."""
         self._account.intent([self._order_record(record) for record in records], self._setup.carried())
 
+    def carry(self) -> None:
+        """Have on disk what limits have used, whatever comes of it."""
+        self._account.carry_all(self._setup.carried(), self._setup.now())
+
     def keep(self, fact: Fact) -> None:
         """Write a fact down."""
         if isinstance(fact, Filled):

@@ -24,10 +24,15 @@ class Exchanged(msgspec.Struct, frozen=True, kw_only=True):
     url: str  # without the query
     query: tuple[tuple[str, str], ...]
     address: str | None  # of the key that signed; no other header is kept
-    request: bytes
+    request: str
     status: int | None  # None when no answer came
-    answer: bytes
+    answer: str
     why: str = ""  # no answer came
+
+
+def as_text(raw: bytes) -> str:
+    """Make a body readable; bytes that are no text are kept as their numbers."""
+    return raw.decode("utf-8", "backslashreplace")
 
 
 def without_signatures(body: bytes) -> bytes:

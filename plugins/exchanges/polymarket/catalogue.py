@@ -2,7 +2,9 @@
 
 import re
 from collections import Counter
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncGenerator, Iterable, Iterator, Sequence
+from contextlib import aclosing
+from itertools import islice
 from typing import Protocol
 
 import msgspec
@@ -10,7 +12,7 @@ import msgspec
 from pmrun.plugins.exchanges.polymarket.news import BookSeen
 from pmrun.plugins.exchanges.polymarket.transport import Answer, Call, Urls
 from pmrun.plugins.exchanges.polymarket.wire_fields import decode
-from pmrun.plugins.exchanges.polymarket.wire_markets import MarketRewards, open_page, parse_gamma_markets
+from pmrun.plugins.exchanges.polymarket.wire_markets import MarketRewards, Page, open_page, parse_gamma_markets
 from pmrun.runner.errors import DataError, ProtocolViolation
 from pmrun.runner.market import Market, RewardTerms, TokenId
 from pmrun.runner.units import Micros
@@ -21,6 +23,8 @@ _NAMED_AT_ONCE = 50  # in one address
 _VERSIONS = ("v1", "v2")
 # "Person A", "Other": names that augmented groups keep for whoever turns up (reference 8).
 _PLACEHOLDER = re.compile(r"other|[\w'-]+ ([A-Z]{1,2}|[0-9]{1,3})", re.IGNORECASE | re.ASCII)
+
+Query = list[tuple[str, str]]
 
 NAMELESS = "a placeholder of an augmented group"
 NOT_TRADABLE = "does not take orders"
@@ -125,10 +129,9 @@ class _Search:
         """Find what is named; nothing of it may be left out silently."""
         chosen: dict[str, tuple[Market, bytes]] = {}
         wrong: dict[str, str] = {}  # why not, by slug and by condition
-        for field, names in (("slug", self._choice.slugs), ("condition_ids", self._choice.condition_ids)):
-            for part in _parts(names):
-                async for raw in self._rows([(field, name) for name in part]):
-                    row = decode(_ROW, raw, "gamma market")
+        async with aclosing(self._pages(self._named())) as pages:
+            async for page in pages:
+                for row, raw in page:
                     market = self._judge(row, raw, named=True)
                     if isinstance(market, str):
                         wrong[row.slug] = wrong[row.condition_id] = market
@@ -139,30 +142,43 @@ class _Search:
             if name not in listed:
                 raise DataError(f"market {name}: {wrong.get(name, 'the exchange lists no open market of this name')}")
         found = await self._with_books(list(chosen.values()))
+        there = {market.condition for market in found.markets}
         for market, _ in chosen.values():
-            if market.condition not in {one.condition for one in found.markets}:
+            if market.condition not in there:
                 raise DataError(f"market {market.slug}: {NO_BOOK}: the exchange left it out of its answer to /books")
         return found
 
     async def best(self) -> Found:
         """Find the first so many that can be traded."""
-        top, found, seen = self._choice.top, Found(markets=(), rows=(), left_out={}), 0
-        batch: list[tuple[Market, bytes]] = []
-        async for raw in self._candidates():
-            seen += 1
-            market = self._judge(decode(_ROW, raw, "gamma market"), raw)
-            if isinstance(market, str):
-                self._left_out[market] += 1
-                continue
-            batch.append((market, raw))
-            if len(batch) >= top - len(found.markets):
-                found, batch = _joined(found, await self._with_books(batch)), []
-                if len(found.markets) >= top:
+        found, seen = Found(markets=(), rows=(), left_out={}), 0
+        async with aclosing(self._pages(self._best())) as pages:
+            async for page in pages:
+                seen += len(page)
+                found = await self._add(found, page)
+                if len(found.markets) >= self._choice.top:
                     break
-        found = _joined(found, await self._with_books(batch))
         if not found.markets:
             raise DataError(self._nothing(seen))
-        return msgspec.structs.replace(found, left_out=dict(self._left_out))
+        return msgspec.structs.replace(found, left_out=dict(+self._left_out))
+
+    async def _add(self, found: Found, page: list[tuple[_Row, bytes]]) -> Found:
+        """Add the tradable markets of a page; those without a book make room for the next."""
+        left = iter(page)
+        while wanted := self._choice.top - len(found.markets):
+            batch = list(islice(self._tradable(left), wanted))
+            if not batch:
+                break
+            more = await self._with_books(batch)
+            found = Found(markets=found.markets + more.markets, rows=found.rows + more.rows, left_out={})
+        return found
+
+    def _tradable(self, page: Iterator[tuple[_Row, bytes]]) -> Iterator[tuple[Market, bytes]]:
+        for row, raw in page:
+            market = self._judge(row, raw)
+            if isinstance(market, str):
+                self._left_out[market] += 1
+            else:
+                yield market, raw
 
     def _nothing(self, seen: int) -> str:
         if not seen:
@@ -171,34 +187,41 @@ class _Search:
         first = f" (the first: {self._unreadable})" if self._unreadable else ""
         return f"none of the {seen} markets that the exchange lists can be traded: {reasons}{first}"
 
-    async def _candidates(self) -> AsyncIterator[bytes]:
-        if not self._choice.rewarded_only:
-            async for row in self._rows([("order", "liquidityNum"), ("ascending", "false")]):
-                yield row
-            return
-        rates = {name: terms.daily_rate + terms.sponsored_rate for name, terms in self._paid.items()}
-        for part in _parts(sorted(rates, key=lambda name: (-rates[name], name))):
-            rows = [row async for row in self._rows([("condition_ids", name) for name in part])]
-            rank = {name: number for number, name in enumerate(part)}
-            for row in sorted(rows, key=lambda row: rank.get(_ROW.decode(row).condition_id, len(rank))):
-                yield row
+    def _named(self) -> list[Query]:
+        slugs, conditions = self._choice.slugs, self._choice.condition_ids
+        return [[("slug", name) for name in part] for part in _parts(slugs)] + _by_condition(conditions)
 
-    async def _rows(self, query: list[tuple[str, str]]) -> AsyncIterator[bytes]:
-        """Read Gamma's pages as far as they are wanted (reference 6.1)."""
-        cursor: str | None = None
-        for _ in range(_MOST_PAGES):
-            asked = [("limit", str(_PAGE)), ("closed", "false"), *query]
-            if cursor is not None:
-                asked.append(("after_cursor", cursor))
-            call = Call(service=self._source.urls.gamma, path="/markets/keyset", query=tuple(asked))
-            page = open_page((await self._source.transport.read(call)).body, str(call))
-            for row in page.rows:
-                yield row
-            if page.next_cursor is None:
-                return
-            if page.next_cursor == cursor:
-                raise ProtocolViolation(f"{call}: its cursor {cursor!r} leads to itself")
-            cursor = page.next_cursor
+    def _best(self) -> list[Query]:
+        if not self._choice.rewarded_only:
+            return [[("order", "liquidityNum"), ("ascending", "false")]]
+        return _by_condition(sorted(self._paid, key=lambda name: (-self._rate(name), name)))
+
+    def _rate(self, condition: str) -> int:
+        terms = self._paid.get(condition)
+        return 0 if terms is None else terms.daily_rate + terms.sponsored_rate
+
+    async def _pages(self, queries: list[Query]) -> AsyncGenerator[list[tuple[_Row, bytes]]]:
+        """Read Gamma's pages as far as they are wanted, the best paid first where rewards are (reference 6.1)."""
+        for query in queries:
+            cursor: str | None = None
+            for _ in range(_MOST_PAGES):
+                page = await self._page(query, cursor)
+                rows = [(decode(_ROW, raw, "gamma market"), raw) for raw in page.rows]
+                if self._choice.rewarded_only:
+                    rows.sort(key=lambda each: -self._rate(each[0].condition_id))
+                yield rows
+                if page.next_cursor is None:
+                    break
+                cursor = page.next_cursor
+
+    async def _page(self, query: Query, cursor: str | None) -> Page[bytes]:
+        after = [] if cursor is None else [("after_cursor", cursor)]
+        asked = ("limit", str(_PAGE)), ("closed", "false"), *query, *after
+        call = Call(service=self._source.urls.gamma, path="/markets/keyset", query=asked)
+        page = open_page((await self._source.transport.read(call)).body, str(call))
+        if page.next_cursor is not None and page.next_cursor == cursor:
+            raise ProtocolViolation(f"{call}: its cursor {cursor!r} leads to itself")
+        return page
 
     def _judge(self, row: _Row, raw: bytes, named: bool = False) -> Market | str:
         """Return the market, or why it is no market to run on; fail closed where its kind is not known."""
@@ -248,8 +271,8 @@ def _is_placeholder(row: _Row) -> bool:
     return augmented and (bool(row.neg_risk_other) or not title or bool(_PLACEHOLDER.fullmatch(title)))
 
 
-def _joined(left: Found, right: Found) -> Found:
-    return Found(markets=left.markets + right.markets, rows=left.rows + right.rows, left_out=right.left_out)
+def _by_condition(conditions: Iterable[str]) -> list[Query]:
+    return [[("condition_ids", name) for name in part] for part in _parts(conditions)]
 
 
 def _parts(names: Iterable[str]) -> list[list[str]]:

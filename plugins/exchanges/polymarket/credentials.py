@@ -109,15 +109,22 @@ def read_api_key(environment: Mapping[str, str]) -> ApiKey | None:
 
 def parse_api_key(raw: bytes) -> ApiKey:
     """Read the answer of `POST /auth/api-key` or `GET /auth/derive-api-key`; no message shows what is in it."""
+    api_key = _whole_key(raw)
+    del raw  # what is raised below holds this frame, and it would hold the answer
+    if api_key is None:
+        raise ProtocolViolation("API key answer: apiKey, secret and passphrase are not all there")
+    _hmac_key(api_key.secret, "the API secret that the exchange gave")
+    return api_key
+
+
+def _whole_key(raw: bytes) -> ApiKey | None:
     try:
         found = _API_KEY_ANSWER.decode(raw)
     except (msgspec.DecodeError, UnicodeError):
-        found = {}
+        return None
     if not all(found.get(name) for name in ("apiKey", "secret", "passphrase")):
-        raise ProtocolViolation("API key answer: apiKey, secret and passphrase are not all there")
-    api_key = ApiKey(found["apiKey"], Secret(found["secret"]), Secret(found["passphrase"]))
-    _hmac_key(api_key.secret, "the API secret that the exchange gave")
-    return api_key
+        return None
+    return ApiKey(found["apiKey"], Secret(found["secret"]), Secret(found["passphrase"]))
 
 
 def _hmac_key(secret: Secret, name: str) -> bytes:

@@ -117,7 +117,8 @@ class PolymarketExchange(UserListener):
         return [] if self._troubles else self._data.books.books(at)
 
     def submit(self, intents: Sequence[Intent], at: Micros) -> None:
-        """Send intents on their way."""
+        """Send intents on their way; what limits have used is on disk before."""
+        self.accounting.carry()
         self.trading.submit(intents)
 
     def turned(self, at: Micros) -> None:

@@ -35,7 +35,7 @@ async def read_pages(
         if cursor is None:
             return pages
         if cursor in seen or len(pages) >= most:
-            raise ProtocolViolation(f"{call}: page {len(pages)} leads on to {cursor!r}, which does not end")
+            raise ProtocolViolation(f"page {len(pages)} of {call.path} leads on to {cursor!r}, which does not end")
         seen.add(cursor)
 
 
@@ -43,8 +43,10 @@ async def read_whole(transport: Transport, call: Call, parse: Callable[[bytes], 
     """Read every row of a list of our own; IncompleteSnapshot unless all of it came, and said so (O5)."""
     try:
         pages = await read_pages(transport, call, parse, most=_MOST_OWN_PAGES)
-    except (CallFailed, ProtocolViolation) as error:
-        raise IncompleteSnapshot(f"{call}: {error}") from None
+    except CallFailed as failed:
+        raise IncompleteSnapshot(str(failed)) from None
+    except ProtocolViolation as violation:
+        raise IncompleteSnapshot(f"{call}: {violation}") from None
     check_whole(str(call), pages)
     return tuple(row for page in pages for row in page.rows)
 

@@ -80,6 +80,7 @@ class LocalBooks:
         self._most = depth.levels
         self._dirty: set[int] = set()
         self._changed_since: Micros | None = None
+        self._heard_at = Micros(0)
         self._facts: list[Told] = []
         self._prints: dict[PrintSeen, None] = {}  # the latest, as a set in order
         self._ticks_asked: dict[int, None] = {}
@@ -89,6 +90,7 @@ class LocalBooks:
     def take(self, parsed: Parsed, at: Micros) -> None:
         """Take a frame that was received at a time."""
         self.unknown.update(parsed.unknown)
+        self._heard_at = at
         for news in parsed.news:
             self._take(news, at)
 
@@ -119,6 +121,14 @@ class LocalBooks:
         taken = self._take_book(seen, at)
         self.counts["rest books taken" if taken else "rest books too old"] += 1
         return taken
+
+    def confirm(self, seen: BookSeen) -> None:
+        """Learn by REST that a silent book is as we have it: it is told once more, as news that it is alive."""
+        where = self._tokens.get(seen.token)
+        book = None if where is None else self._states[where[0]].book
+        if where is not None and book is not None and book.known and seen.at >= book.latest and not self.differs(seen):
+            self.counts["confirmed"] += 1
+            self._changed(where[0], self._heard_at)
 
     def confirm_tick(self, token: TokenId, tick: Price, at: Micros) -> None:
         """Take a market's tick as REST states it."""
@@ -175,7 +185,8 @@ class LocalBooks:
             self.counts["late"] += 1
             return False
         state.trust.told(seen.at)
-        declared = state.book.grid if seen.tick is None else Grid(seen.tick)
+        stated = seen.tick if seen.at >= state.tick_at else None  # a book from before a tick change says the old one
+        declared = state.book.grid if stated is None else Grid(stated)
         self._refine(no, declared, [price for price, _ in seen.bids + seen.asks], at)
         self._changed(no, at)
         return True

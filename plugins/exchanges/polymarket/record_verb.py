@@ -2,7 +2,6 @@
 
 import argparse
 import sys
-from functools import partial
 from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING, NoReturn
@@ -37,13 +36,21 @@ def main(arguments: list[str]) -> int:
     if given.seconds is not None and not 0 < given.seconds <= _LONGEST:
         raise ConfigError("record --seconds", given.seconds, f"must be above 0 and at most {_LONGEST:,.0f}")
     feed, stop = _feed(given.overrides), Stop()
-    made = trio.run(partial(_record, feed, given.to, given.seconds, stop), strict_exception_groups=False)
+    try:
+        made = trio.run(_record, feed, given.to, given.seconds, stop)
+    except BaseExceptionGroup as group:
+        raise _first(group) from None
     if given.json:
         print(msgspec.json.format(msgspec.json.encode(made)).decode())
     else:
         gaps = f"{made.gaps} gaps, {made.gap_seconds:.1f} s in all" if made.gaps else "no gap"
         print(f"{given.to}: {made.frames:,} frames of {made.markets} markets in {made.seconds:.1f} s, {gaps}")
     return 0 if stop.signal is None else 128 + stop.signal
+
+
+def _first(error: BaseException) -> BaseException:
+    """Return what went wrong, out of the nurseries it went through."""
+    return _first(error.exceptions[0]) if isinstance(error, BaseExceptionGroup) else error
 
 
 async def _record(feed: "Polymarket", folder: Path, seconds: float | None, stop: Stop) -> "Recording":
@@ -75,8 +82,9 @@ async def record_feed(
     urls = Urls(clob=feed.clob_url.rstrip("/"), gamma=feed.gamma_url.rstrip("/"))
     rest = Rest(network.http, urls, None, None, Budget(now), now)
     found = await find(rest, feed.choice(), now())
-    left_out = "".join(f"; left out: {count} {why}" for why, count in sorted(found.left_out.items()))
-    print(f"recording {len(found.markets)} markets to {folder}{left_out}", file=sys.stderr, flush=True)
+    left_out = ", ".join(f"{count} {why}" for why, count in sorted(found.left_out.items()))
+    said = f"recording {len(found.markets)} markets to {folder}" + (f"; left out: {left_out}" if left_out else "")
+    print(said, file=sys.stderr, flush=True)
     enough = trio.Event()
     stop.begin(enough.set)
     return await record(

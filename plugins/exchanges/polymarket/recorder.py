@@ -52,6 +52,7 @@ class Recording(msgspec.Struct, kw_only=True):
     gap_seconds: float = 0.0
     violations: int = 0
     unknown: dict[str, int] = {}
+    books: dict[str, int] = {}  # how far they add up: hashes right and wrong, suspect and missing books
     probes: dict[str, int] = {}
     shards: dict[str, list[str]] = {}
     pmrun: str = __version__
@@ -69,9 +70,11 @@ class _Taker(MarketListener):
         self._markets = markets
         self._now = now
         self._open: dict[int, tuple[Micros, str]] = {}  # gaps that have not ended, and why
+        self._heard: dict[int, Micros] = {}  # the last frame of each shard
 
     def on_frame(self, shard: int, raw: str, at: Micros) -> None:
         self._writer.frame(raw, at)
+        self._heard[shard] = at
         self.counts["frames"] += 1
 
     def on_news(self, shard: int, parsed: Parsed, at: Micros) -> None:
@@ -98,7 +101,13 @@ class _Taker(MarketListener):
             self.gone = Micros(self.gone + at - self._open.pop(shard)[0])
 
     def _mark(self, shard: int, at: Micros, until: Micros | None) -> None:
-        gap = {"shard": shard, "why": self._open[shard][1], "until": None if until is None else until // 1_000}
+        since = self._heard.get(shard)  # a freeze begins before it is found
+        gap = {
+            "shard": shard,
+            "why": self._open[shard][1],
+            "since": None if since is None else since // 1_000,
+            "until": None if until is None else until // 1_000,
+        }
         self._writer.gap(at, gap | self._which(shard))
 
     def _which(self, shard: int) -> dict[str, Any]:
@@ -148,9 +157,9 @@ async def record(
         async with trio.open_nursery() as nursery:
             nursery.start_soon(made.run)
             nursery.start_soon(watchdog.run)
-            nursery.start_soon(_flush_often, writer)
+            nursery.start_soon(_flush_often, writer, taker.books, now)
             with trio.move_on_after(math.inf if seconds is None else seconds):
-                await (enough or trio.Event()).wait()
+                await (trio.Event() if enough is None else enough).wait()
             nursery.cancel_scope.cancel()
     finally:
         writer.close()
@@ -159,10 +168,12 @@ async def record(
     return about
 
 
-async def _flush_often(writer: TapeWriter) -> None:
+async def _flush_often(writer: TapeWriter, books: LocalBooks, now: Callable[[], Micros]) -> None:
+    """Write what came, and have the books judged: a recording with holes that nobody marked should say so."""
     while True:
         await trio.sleep(FLUSH_EVERY)
         writer.flush()
+        books.requests(now())
 
 
 def _finish(
@@ -180,6 +191,7 @@ def _finish(
     about.gap_seconds = taker.gone / SECOND
     about.bytes = writer.bytes
     about.probes = dict(watchdog.counts)
+    about.books = dict(taker.books.counts)
     for socket in streams.sockets.values():
         for kind, count in socket.unknown.items():
             about.unknown[kind] = about.unknown.get(kind, 0) + count

@@ -4,7 +4,7 @@ import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from random import Random
-from typing import NoReturn, Protocol
+from typing import NoReturn
 
 import msgspec
 import trio
@@ -22,8 +22,8 @@ UserAuth = tuple[str, str, str]  # API key, secret, passphrase
 PACE = Pace()
 
 
-class MarketListener(Protocol):
-    """What is told of the market stream, shard by shard; nothing of it may block. A subclass overrides what it needs."""
+class MarketListener:
+    """What is told of the market stream, by shard; nothing of it may block. A subclass overrides what it needs."""
 
     def on_frame(self, shard: int, raw: str, at: Micros) -> None:
         """Take a frame as it was sent; only frames that keep the protocol, and no keepalive."""
@@ -41,7 +41,7 @@ class MarketListener(Protocol):
         """Learn that the shard is subscribed again: its books are sent anew."""
 
 
-class UserListener(Protocol):
+class UserListener:
     """What is told of the user stream; nothing of it may block. A subclass overrides what it needs."""
 
     def on_frame(self, raw: str, at: Micros) -> None:

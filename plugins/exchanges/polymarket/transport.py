@@ -11,6 +11,7 @@ import trio
 
 from pmrun.plugins.exchanges.polymarket.audit import (
     Exchanged,
+    as_text,
     is_credential,
     without_credentials,
     without_secrets,
@@ -81,6 +82,9 @@ class Answer(msgspec.Struct, frozen=True):
     status: int
     body: bytes
     headers: Mapping[str, str]
+
+    def __repr__(self) -> str:
+        return f"<{self.status}, {len(self.body)} bytes>"  # the bytes may be a new API key
 
     @property
     def fine(self) -> bool:
@@ -222,9 +226,9 @@ class Transport:
                 url=call.service + call.path,
                 query=call.query,
                 address=self.signer.address if self.signer and call.access is not Access.PUBLIC else None,
-                request=without_signatures(call.body),
+                request=as_text(without_signatures(call.body)),
                 status=result.status if isinstance(result, Answer) else None,
-                answer=body,
+                answer=as_text(body),
                 why=result.why if isinstance(result, Unanswered) else "",
             )
         )

@@ -69,7 +69,7 @@ class Watchdog:
         self, streams: MarketStreams, books: LocalBooks, probe: Probe, patience: Patience = Patience()
     ) -> None:
         """Watch nothing before `run`."""
-        self.counts: Counter[str] = Counter()  # probes, quiet, frozen, failed
+        self.counts: Counter[str] = Counter()  # probes, quiet, frozen, failed, unverified
         self._streams = streams
         self._books = books
         self._probe = probe
@@ -162,11 +162,13 @@ class Watchdog:
         self.counts["probes"] += 1
         with trio.fail_after(self._patience.probe_within):
             found = await self._probe(tokens)
-        return [
-            book.token
-            for book in found
-            if self._books.differs(book) and self._news(book.token) == before.get(book.token)
-        ]
+        different = []
+        for book in found:
+            if not self._books.differs(book):
+                self._books.confirm(book)
+            elif self._news(book.token) == before.get(book.token):
+                different.append(book.token)
+        return different
 
     def _conclude(self, socket: MarketSocket, watched: _Watched, frozen: Sequence[TokenId], connection: int) -> None:
         watched.failing_since = None
