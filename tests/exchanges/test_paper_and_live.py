@@ -18,6 +18,10 @@ from pmrun.runner.ports import FeedData
 from pmrun.runner.simulate import Simulation
 from pmrun.runner.units import SECOND, Cash, Micros
 
+# Rules that would act otherwise if they took our own orders for somebody else's: one follows the best bid, one wants
+# twenty times our size beside us.
+FOLLOWS = ["pricing=maker_follow"]
+WANTS_COVER = ["risk.protection_size.min_protection_size_multiplier=20"]
 PLAIN = ["strategy=reward_mm", "rescan.update_interval_seconds=0", "log.console=ERROR"]
 PACE = Micros(500_000)  # of decisions
 FUNDS = 5_000
@@ -61,8 +65,8 @@ def markets() -> FeedData:
     return made.feed.open()
 
 
-def on_paper(data: FeedData) -> Story:
-    overrides = [*PLAIN, f"executor.funds={FUNDS}", f"executor.submit_latency={REQUEST / SECOND}"]
+def on_paper(data: FeedData, rule: list[str]) -> Story:
+    overrides = [*PLAIN, *rule, f"executor.funds={FUNDS}", f"executor.submit_latency={REQUEST / SECOND}"]
     made = plan(compose_config([*overrides, "executor.answer_latency=0"]))
     desk = made.desk("paper")
     steps: list[Step] = []
@@ -87,11 +91,11 @@ def told(directory: Path) -> Iterator[Step]:
             yield as_fact(first, lambda entry: None), intents
 
 
-def live(data: FeedData, folder: Path, monkeypatch: pytest.MonkeyPatch, news: Micros) -> Story:
+def live(data: FeedData, rule: list[str], folder: Path, monkeypatch: pytest.MonkeyPatch, news: Micros) -> Story:
     """Run live, so that its decisions fall on the moments of the paper run's: a first, short run tells how far off."""
     monkeypatch.setenv("POLYMARKET_PRIVATE_KEY", KEY)
     settings = HostSettings(funds=Cash(FUNDS * SECOND), news_latency=news)
-    overrides = [*PLAIN, *ARMED, "~risk.daily_loss", "~risk.drawdown", "~risk.order_rate", "~risk.error_rate"]
+    overrides = [*PLAIN, *rule, *ARMED, "~risk.daily_loss", "~risk.drawdown", "~risk.order_rate", "~risk.error_rate"]
     lead = 5.0
     for name, seconds in (("short", 10.0), ("whole", SECONDS)):
         run = Rehearsal(
@@ -106,11 +110,15 @@ def live(data: FeedData, folder: Path, monkeypatch: pytest.MonkeyPatch, news: Mi
     return story
 
 
-@pytest.mark.parametrize("news", [0, 300_000], ids=["books at once", "books lag behind answers"])
-def test_paper_and_live_place_and_cancel_the_same_until_a_fill_differs(markets, tmp_path, monkeypatch, news):
-    at_exchange = live(markets, tmp_path, monkeypatch, Micros(news))
+@pytest.mark.parametrize(
+    ("rule", "news"),
+    [(WANTS_COVER, 0), (FOLLOWS, 0), (FOLLOWS, 300_000)],
+    ids=["wants cover", "follows the touch", "follows the touch, books lag behind answers"],
+)
+def test_paper_and_live_place_and_cancel_the_same_until_a_fill_differs(markets, tmp_path, monkeypatch, rule, news):
+    at_exchange = live(markets, rule, tmp_path, monkeypatch, Micros(news))
     later = markets.rows._replace(at=markets.rows.at + news)  # what the socket delays, the paper run sees as late
-    on_tape = on_paper(replace(markets, rows=later))
+    on_tape = on_paper(replace(markets, rows=later), rule)
     moment = min(at_exchange.first_fill, on_tape.first_fill, int((SECONDS - 10) * SECOND))
     assert len(on_tape.until(moment)) > 15
     assert at_exchange.until(moment) == on_tape.until(moment)
