@@ -11,7 +11,7 @@ import trio
 from pmrun.runner.assembly import Plan
 from pmrun.runner.ports import LiveExchange, LiveExecutor, LiveFeed, LiveSetup
 from pmrun.runner.progress import Progress
-from pmrun.runner.review import Review, write_report
+from pmrun.runner.review import Review, logging, write_report
 from pmrun.runner.session import Bell, Session
 from pmrun.runner.stopping import Stop
 from pmrun.runner.timings import Timings
@@ -42,7 +42,7 @@ async def run_live(
     """
     bell, now = Bell(), now or clock()
     feed, executor = cast(LiveFeed, plan.feed), cast(LiveExecutor, plan.executor)
-    with stop.ends_the_wait():
+    with stop.ends_the_wait(), logging(plan.log, directory):
         async with AsyncExitStack() as stack:
             progress.say("connecting")
             data = await stack.enter_async_context(feed.connect(now, bell))
@@ -61,7 +61,7 @@ async def run_live(
             exchange = await stack.enter_async_context(executor.attach(data, setup))
             stop.begin(bell.ring)
             begun()
-            with Review(plan, directory, overrides, data.info, desk, timings) as review:
+            with Review(plan, directory, overrides, data.info, desk, timings, logs=False) as review:
                 session = Session(desk, exchange, [review.recording, _Flush(review.journal)], now, bell, timings)
                 ends = now() + feed.stop_after if feed.stop_after else None
 

@@ -65,12 +65,20 @@ class Review:
     """Opens everything that watches a run, and writes what is to be read of it afterwards."""
 
     def __init__(
-        self, plan: Plan, directory: Path, overrides: list[str], info: FeedInfo, desk: Desk, timings: Timings
+        self,
+        plan: Plan,
+        directory: Path,
+        overrides: list[str],
+        info: FeedInfo,
+        desk: Desk,
+        timings: Timings,
+        logs: bool = True,
     ) -> None:
-        """Write the settings and the manifest; what watches is opened on entering."""
+        """Write the settings and the manifest; what watches is opened on entering, the logs unless they are open."""
         self._plan = plan
         self._directory = directory
         self._desk = desk
+        self._logs = logs
         self._timings = timings
         self._wall = time.perf_counter()
         self._started = datetime.now(UTC)
@@ -85,7 +93,8 @@ class Review:
         """Start the logs, the journal, the store, and what estimates rewards."""
         plan, timings = self._plan, self._timings
         with ExitStack() as closing:
-            closing.enter_context(_logging(plan.log, self._directory))
+            if self._logs:
+                closing.enter_context(logging(plan.log, self._directory))
             self.journal = JournalWriter(self._directory, plan.config)
             self._funnel = Funnel(self._desk.hooks.order, plan.components)
             journal = _Timed(self.journal, timings, "journal")
@@ -174,7 +183,8 @@ def rare_collections() -> Iterator[None]:
 
 
 @contextmanager
-def _logging(log: Any, directory: Path) -> Iterator[None]:
+def logging(log: Any, directory: Path) -> Iterator[None]:
+    """Keep what is said below a run's directory, and show it."""
     log.start(directory)
     try:
         yield

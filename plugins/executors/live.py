@@ -49,7 +49,7 @@ class Live:
             if cap is not None and cap <= 0:
                 raise ValueError(f"{name} must be above 0 dollars")
             if self.armed and cap is None:
-                raise ValueError(f"{name} must be set before live trading is armed")
+                raise ValueError(f"{name} must be set before live trading is armed: live.{name}=DOLLARS")
         for name in ("sweep", "heartbeat", "blind"):
             if not SECOND <= getattr(self, name) <= 600 * SECOND:
                 raise ValueError(f"{name} must be from 1 to 600 seconds")
@@ -75,8 +75,10 @@ class Live:
     async def attach(self, data: Any, setup: LiveSetup) -> AsyncIterator[LiveExchange]:
         """Connect to the account; raises PmrunError when it cannot be trusted to trade."""
         if not self.armed:
+            from pmrun.plugins.executors.live_paper import DRY_RUN
+
             async with Paper(funds=self.dry_funds).attach(data, setup) as paper:
-                paper.mode = "dry run"
+                paper.mode = DRY_RUN
                 yield paper
             return
         from pmrun.plugins.exchanges.polymarket.account import connected

@@ -14,12 +14,13 @@ from pmrun.runner.units import Micros
 
 FINEST = 1  # any tick may come: books are kept in 1/10,000 dollar
 PRINTS_REMEMBERED = 20_000
+PAPER, DRY_RUN = "paper", "dry run"  # what a summary calls them
 
 
 class LivePaper:
     """One paper session as time passes."""
 
-    mode = "paper"
+    mode = PAPER
 
     def __init__(self, settings: Paper, data: Any, setup: LiveSetup) -> None:
         """Listen to a feed that is about to start."""
@@ -135,5 +136,6 @@ class LivePaper:
         return []
 
     def remarks(self) -> list[str]:
-        """Say how the fills were made."""
-        return self._paper.remarks()
+        """Say how the fills were made, and that nothing left where somebody might think so."""
+        dry = ["dry run: no order left this machine"] if self.mode == DRY_RUN else []
+        return [*dry, *self._paper.remarks()]

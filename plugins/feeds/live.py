@@ -3,7 +3,6 @@
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from random import Random
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -87,7 +86,7 @@ class Polymarket:
             trio.open_nursery() as nursery,
             real_network(nursery, self._network) as network,
         ):
-            yield await LiveMarkets.found(self, network, now, bell, nursery, Random())
+            yield await LiveMarkets.found(self, network, now, bell, nursery)
             nursery.cancel_scope.cancel()
 
     def choice(self) -> "Choice":

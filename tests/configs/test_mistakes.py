@@ -7,10 +7,15 @@ from pmrun.runner.compose import compose_config
 from pmrun.runner.errors import ConfigError
 
 WHOLE = compose_config(["strategy=reward_mm", "+adjust@adjust.skew=inventory_skew"])  # all that can be set
-TOP = f"known: {', '.join(sorted(WHOLE))}"
+TOP = f"known: {', '.join(sorted([*WHOLE, 'live']))}"  # live: of exchange=live
 DESK = f"known: {', '.join(sorted(WHOLE['desk']))}"
 CLIFF = "known: hysteresis, order, price_cliff_threshold"
-CHECKS = "cliff, exposure, hedge_protection, position, protection_size, stale_book, two_sided, volatility"
+CHECKS = "cliff, exposure, hedge_protection, position, protection_size, stale_book, two_sided, volatility"  # chosen
+RISKS = (  # there are
+    "cliff, daily_loss, drawdown, error_rate, exposure, hedge_protection, order_rate, position, protection_size, "
+    "stale_book, two_sided, volatility"
+)
+FEEDS = "columns, polymarket, sim, sim_no_edge, tape"
 GROUPS = (
     "adjust, exchange, executor, feed, fill, filters, hedging, log, pricing, ranking, refill, report, requote, "
     "rewards, risk, sizing, store, strategy, tape"
@@ -38,13 +43,13 @@ MISTAKES = {
     "pricing=maker_follow pricing.join=edge": "pricing.join=edge: unknown setting; known: none",
     # Groups and options.
     "pricing=nope": "pricing=nope: no such option; pricing can be: maker_follow, nth_level, reward_band",
-    "exchange=live": "exchange=live: no such option; exchange can be: paper",
-    "+risk@risk.mine=nope": f"+risk@risk.mine=nope: no such option; risk can be: {CHECKS}",
-    "risk@risk.cliff=nope": f"risk@risk.cliff=nope: no such option; risk can be: {CHECKS}",
+    "exchange=nope": "exchange=nope: no such option; exchange can be: live, paper",
+    "+risk@risk.mine=nope": f"+risk@risk.mine=nope: no such option; risk can be: {RISKS}",
+    "risk@risk.cliff=nope": f"risk@risk.cliff=nope: no such option; risk can be: {RISKS}",
     "hydra/launcher=nope": "hydra/launcher=nope: no such option; hydra/launcher can be: basic, joblib",
     "priceing=maker_follow": f"priceing=maker_follow: unknown setting; {TOP}",
     "+cheks@risk.mine=cliff": f"+cheks@risk.mine=cliff: no such group; groups: {GROUPS}",
-    "risk=cliff": f"risk=cliff: needs a name of its own: +risk@risk.NAME=OPTION, with an option of {CHECKS}",
+    "risk=cliff": f"risk=cliff: needs a name of its own: +risk@risk.NAME=OPTION, with an option of {RISKS}",
     "risk@risk.mine=cliff": "risk@risk.mine=cliff: nothing there to replace; add it with +risk@risk.mine=cliff; "
     f"what is there: {', '.join('risk@risk.' + name for name in CHECKS.split(', '))}",
     "pricing=[reward_band,maker_follow]": "pricing=[reward_band,maker_follow]: takes one option: "
@@ -54,7 +59,7 @@ MISTAKES = {
     # What is dropped, or emptied.
     "~risk.nope": f"~risk.nope: nothing there to drop; risk has: {CHECKS}",
     "~pricing": "pricing: missing; choose one with pricing=…: maker_follow, nth_level, reward_band",
-    "~feed": "feed: missing; choose one with feed=…: columns, sim, sim_no_edge, tape",
+    "~feed": f"feed: missing; choose one with feed=…: {FEEDS}",
     "~pricing.max_spread": "~pricing.max_spread: is null already; there is nothing to drop",
     "risk.cliff=null": "risk.cliff=null: use ~risk.cliff to drop it",
     "filters.accepting=null": "filters.accepting=null: use ~filters.accepting to drop it",
@@ -116,6 +121,32 @@ MISTAKES = {
     "(seconds '30s' is not a number)",
     "risk.exposure.max_exposure_per_market_usdc=$25": "risk.exposure.max_exposure_per_market_usdc=$25: must be a "
     "number of dollars (cash '$25' is not a number)",
+    # What is live.
+    "exchange=live live.armed=true": "executor.max_order_usd=null: max_order_usd must be set before live trading is "
+    "armed: live.max_order_usd=DOLLARS",
+    "exchange=live live.armed=true live.max_order_usd=5": "executor.max_resting_usd=null: max_resting_usd must be set "
+    "before live trading is armed: live.max_resting_usd=DOLLARS",
+    "exchange=live live.max_order_usd=0": "executor.max_order_usd=0: max_order_usd must be above 0 dollars",
+    "exchange=live live.cap=3": "live.cap=3: unknown setting; known: armed, max_order_usd, max_resting_usd",
+    "exchange=live executor.signature_type=4": "executor.signature_type=4: signature_type must be 0 (key), 1 (proxy), "
+    "2 (Safe) or 3 (deposit wallet)",
+    "exchange=live executor.heartbeat=9": "executor.heartbeat=9: heartbeat must be 8 seconds or less: after 10 the "
+    "exchange cancels everything",
+    "exchange=live executor.blind=0.5": "executor.blind=0.5: blind must be from 1 to 600 seconds",
+    "feed=polymarket feed.clob_url=nope": "feed.clob_url=nope: clob_url must be an address such as https://host",
+    "feed=polymarket feed.clob_url=http://example.com": "feed.clob_url=http://example.com: clob_url must be https://…: "
+    "without encryption only on this machine",
+    "feed=polymarket feed.socket_url=https://example.com": "feed.socket_url=https://example.com: socket_url must be "
+    "an address such as wss://host",
+    "feed=polymarket feed.top=0": "feed.top=0: top must be from 1 to 5,000",
+    "feed=polymarket feed.assets_per_socket=1": "feed.assets_per_socket=1: assets_per_socket must be from 2 to 500",
+    "feed=polymarket feed.quiet_after=0": "feed.quiet_after=0: quiet_after must be from 1 to 3,600 seconds",
+    "feed=polymarket feed.stop_after=-1": "feed.stop_after=-1: stop_after must be 0 (until asked to) or up to "
+    "31,622,400 seconds",
+    "+risk@risk.day=daily_loss risk.day.max_loss=0": "risk.day.max_loss=0: max_loss must be above 0 and below "
+    "1,000,000,000 dollars",
+    "+risk@risk.rate=order_rate risk.rate.max_requests=0": "risk.rate.max_requests=0: max_requests must be 1 to "
+    "1,000,000",
     # Components where they do not belong, and what is no component of ours.
     "+pricing@risk.two=maker_follow": "risk.two._target_=pmrun.plugins.pricing.maker_follow.MakerFollow: answers "
     "price, and so does pricing; there can be one",

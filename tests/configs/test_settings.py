@@ -1,6 +1,7 @@
 """What a component can be told stands in its YAML, with the value it has anyway."""
 
 import inspect
+import re
 from importlib.resources import files
 
 import pytest
@@ -25,6 +26,15 @@ OWN = {  # no default of their own
 }
 
 
+FROM_ELSEWHERE = re.compile(r"\$\{oc\.select:([\w.]+),(.*)\}")
+
+
+def own_value(given):
+    """What a component is told when nobody sets the key that its setting is taken from."""
+    elsewhere = FROM_ELSEWHERE.fullmatch(given) if isinstance(given, str) else None
+    return yaml.safe_load(elsewhere[2]) if elsewhere else given
+
+
 def components():
     for group, names in options().items():
         for name in names:
@@ -44,7 +54,15 @@ def test_every_setting_of_a_component_stands_in_its_yaml_with_its_default(group,
         elif node[key] == "${seed}":
             assert key == "seed", "the seed of the run"
         elif (group, name) not in OTHERS:
-            assert convert(setting.kind, node[key], key) == setting.default, key
+            assert convert(setting.kind, own_value(node[key]), key) == setting.default, key
+
+
+def test_what_a_setting_is_taken_from_has_the_same_value_there():
+    live = yaml.safe_load((files("pmrun.conf") / "exchange" / "live.yaml").read_text(encoding="utf-8"))["live"]
+    executor = yaml.safe_load((files("pmrun.conf") / "executor" / "live.yaml").read_text(encoding="utf-8"))
+    taken = {key: FROM_ELSEWHERE.fullmatch(str(given)) for key, given in executor.items()}
+    assert {found[1] for found in taken.values() if found} == {f"live.{key}" for key in live}
+    assert {key: own_value(executor[key]) for key in live} == live
 
 
 @pytest.mark.parametrize(("key", "kind"), [("desk", DeskConfig), ("universe", UniverseConfig)])

@@ -4,6 +4,7 @@ import ast
 import contextlib
 import inspect
 import io
+import itertools
 import json
 import os
 import re
@@ -19,13 +20,16 @@ import scenes
 import yaml
 
 import pmrun
+from pmrun.plugins.exchanges.embedded.fault_terms import TERMS, Name
+from pmrun.plugins.exchanges.polymarket.credentials import API_KEY, API_PASSPHRASE, API_SECRET, FUNDER, PRIVATE_KEY
+from pmrun.plugins.exchanges.polymarket.doctor import ACCOUNT, PUBLIC
 from pmrun.plugins.executors import paper
 from pmrun.runner import book, facts, hooks, inventory, market, orders, units, verbs
 from pmrun.runner.assembly import DeskConfig, RescanConfig, UniverseConfig, plan
 from pmrun.runner.compose import compose_config
 from pmrun.runner.facts import MarketStatus
 from pmrun.runner.hooks import ComponentHooks, PackHooks
-from pmrun.runner.packs import component_class
+from pmrun.runner.packs import component_class, pack_verbs
 from pmrun.runner.sweep import expand
 from pmrun.runner.units import parse_price, parse_size
 from pmrun.runner.values import settings_of
@@ -101,6 +105,9 @@ def component_files() -> Iterator[tuple[str, dict[str, object]]]:
             yield f"{file.parent.name}={file.stem}", node
 
 
+FROM_ELSEWHERE = re.compile(r"\$\{oc\.select:([\w.]+),(.*)\}")
+
+
 def documented(section: str) -> dict[str, str]:
     """The settings of a section's table, with the default it shows."""
     rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in section.splitlines() if line[:3] == "| `"]
@@ -112,8 +119,12 @@ def assert_same_settings(where: str, section: str, settings: set[str], node: dic
     assert set(found) == settings, f"05: {where}"
     for name in settings:
         shown = found[name]
+        elsewhere = FROM_ELSEWHERE.fullmatch(str(node[name]))
         if node[name] == "???":
             assert shown == "none", f"05: {where}.{name}"
+        elif elsewhere:  # of another key, which the section has to name
+            assert yaml.safe_load(shown.strip("`")) == yaml.safe_load(elsewhere[2]), f"05: {where}.{name}: default"
+            assert f"`{elsewhere[1]}`" in section, f"05: {where}.{name}: {elsewhere[1]}"
         else:
             assert yaml.safe_load(shown.strip("`")) == node[name], f"05: {where}.{name}: default"
 
@@ -145,8 +156,13 @@ def test_every_setting_of_the_run_itself_is_in_the_docs_with_its_default():
     assert {key: yaml.safe_load(found[key].strip("`")) for key in plain} == plain
 
 
+def test_every_setting_of_a_bundle_is_in_the_docs_with_its_default():
+    node = yaml.safe_load((ROOT / "conf" / "exchange" / "live.yaml").read_text(encoding="utf-8"))["live"]
+    assert_same_settings("live", sections(text_of("05-settings.md"), 3)["live"], {"armed", *node}, node)
+
+
 def test_the_settings_page_has_no_component_that_is_gone():
-    known = {option for option, _ in component_files()} | {"desk", "universe", "rescan"}
+    known = {option for option, _ in component_files()} | {"desk", "universe", "rescan", "live"}
     assert set(sections(text_of("05-settings.md"), 3)) == known
 
 
@@ -309,7 +325,7 @@ def test_the_desk_takes_every_example_of_a_hook_as_it_is_printed(body):
 # Verbs, groups, options.
 
 
-@pytest.mark.parametrize("verb", sorted(verbs.VERBS))
+@pytest.mark.parametrize("verb", sorted([*verbs.VERBS, *pack_verbs()]))
 def test_every_verb_is_shown_in_the_docs(verb):
     assert any(re.search(rf"\bpmrun {verb}\b", page.read_text(encoding="utf-8")) for page in PAGES)
 
@@ -323,6 +339,79 @@ def test_every_group_and_every_option_is_in_the_table_of_groups():
         r"^\| `(\w+)` \|.*\| ([^|]+) \|$", sections(text_of("02-change-a-strategy.md"), 2)["The groups"], re.M
     )
     assert {group: set(re.findall(r"`(\w+)`", options)) for group, options in rows} == found
+
+
+# The wire: going live, the embedded exchange, its faults.
+
+
+def rows(section: str) -> list[list[str]]:
+    """The cells of every row of a section's tables, without the heads."""
+    found = [
+        [cell.strip() for cell in line.strip("|").split(" | ")] for line in section.splitlines() if line[:2] == "| "
+    ]
+    return [row for row in found if not set("".join(row)) <= set("- |")]
+
+
+@pytest.mark.parametrize("name", list(Name))
+def test_every_fault_is_in_the_docs_with_its_settings(name):
+    page = text_of("15-embedded-exchange.md")
+    (row,) = [row for row in rows(page) if row[0] == f"`{name}`"]
+    for setting in TERMS[name].settings:
+        assert f"`{setting}`" in row[2], f"15: {name}: {setting}"
+
+
+def test_every_option_of_the_embedded_exchange_is_in_the_docs():
+    said = io.StringIO()
+    with contextlib.redirect_stdout(said), pytest.raises(SystemExit):
+        verbs.verb("exchange")(["--help"])
+    options = set(re.findall(r"(?<![\w-])--[a-z]+", said.getvalue())) - {"--help"}
+    listed = sections(text_of("15-embedded-exchange.md"), 2)["Options"]
+    assert options == set(re.findall(r"^\| `(--[a-z]+)", listed, flags=re.M))
+
+
+def test_every_check_of_the_doctor_is_in_the_docs():
+    listed = sections(text_of("14-live.md"), 2)["Doctor, check by check"]
+    named = {name for row in rows(listed) for name in re.findall(r"`([^`]+)`", row[0])}
+    services = {"CLOB", "Gamma", "market socket", "user socket", "Data API", "geoblock service"}
+    assert named - services == {step.name for step in PUBLIC + ACCOUNT} - {"addresses"}
+
+
+def test_every_module_of_the_wire_is_on_the_map():
+    section = sections(text_of("09-how-it-is-built.md"), 2)["The wire"]
+    named = set(" ".join(code_words(section)).split())
+    modules = {path.stem for path in (ROOT / "plugins" / "exchanges" / "polymarket").glob("[!_]*.py")}
+    missing = {name for name in modules - named if not name.startswith(("doctor", "limits_"))}
+    assert not missing, f"09: {sorted(missing)}"
+
+
+def test_the_unit_in_the_docs_is_the_one_that_is_shipped_and_can_be_started():
+    ((before, shown),) = list(fences(DOCS / "14-live.md", "ini"))
+    unit = (ROOT / "examples" / "pmrun.service").read_text(encoding="utf-8")
+    assert before == "<!-- file: examples/pmrun.service -->"
+    assert shown == unit
+    (command,) = re.findall(r"^ExecStart=\S+/pmrun (.*)$", unit, flags=re.M)
+    executor = plan(compose_config(shlex.split(command))).executor
+    assert not executor.armed, "a unit that is only copied must not trade"
+    assert plan(compose_config([*shlex.split(command), "live.armed=true"])).executor.armed
+    assert re.search(r"^RestartPreventExitStatus=2 4$", unit, flags=re.M)
+
+
+def test_the_example_of_an_environment_names_every_credential_and_holds_none():
+    lines = (ROOT / "env.example").read_text(encoding="utf-8").splitlines()
+    given = [line.lstrip("#").partition("=") for line in lines if re.match(r"#?[A-Z_]+=", line)]
+    known = {PRIVATE_KEY, FUNDER, API_KEY, API_SECRET, API_PASSPHRASE}
+    assert {name for name, _, _ in given} == known <= code_words(text_of("14-live.md"))
+    assert not any(value for _, _, value in given)
+
+
+def test_the_rehearsal_of_the_docs_is_armed_and_stays_on_this_machine():
+    page = (DOCS / "14-live.md").read_text(encoding="utf-8")
+    body = re.search(r"<!-- rehearsal -->\n```bash\n(.*?)```", page, flags=re.S)[1]
+    held = {name: " ".join(text.split()) for name, text in SHELL_ARRAY.findall(body)}
+    *_, run = [filled(line, held) for line in body.splitlines() if line.startswith("pmrun ")]
+    made = plan(compose_config(shlex.split(run)[1:]))
+    assert made.executor.armed
+    assert made.feed.simulated
 
 
 # Links.
@@ -355,10 +444,20 @@ def test_the_readme_leads_to_every_page():
 def commands() -> list[str]:
     found = []
     for page in PAGES:
+        arrays: dict[str, str] = {}  # what a page has the shell remember, for the commands after it
         for _, body in fences(page, "bash"):
+            arrays |= {name: " ".join(held.split()) for name, held in SHELL_ARRAY.findall(body)}
             lines = ENDS_WITH_DOLLAR.sub("", body).replace("\\\n", " ").splitlines()
-            found += [line.strip() for line in lines if line.strip().startswith("pmrun ")]
+            found += [filled(line.strip(), arrays) for line in lines if line.strip().startswith("pmrun ")]
     return list(dict.fromkeys(found))
+
+
+SHELL_ARRAY = re.compile(r"^(\w+)=\((.*?)\)$", re.S | re.M)
+
+
+def filled(line: str, arrays: dict[str, str]) -> str:
+    """A command as the shell gives it, with what its arrays hold."""
+    return re.sub(r'"\$\{(\w+)\[@\]\}"', lambda used: arrays[used[1]], line)
 
 
 COMMANDS = commands()
@@ -366,7 +465,7 @@ NEEDS_THE_PACK = [command for command in COMMANDS if "not_too_cheap" in command]
 HERE = [command for command in COMMANDS if command not in NEEDS_THE_PACK]
 
 
-AS_A_RUN = ("universe", "stop")
+AS_A_RUN = ("universe", "stop", "exchange", "record", "doctor", "limits")  # overrides as for a run
 
 
 def test_the_docs_hold_commands():
@@ -379,10 +478,13 @@ def test_every_command_in_the_docs_can_be_typed(command, monkeypatch):
     monkeypatch.setenv("HYDRA_FULL_ERROR", "1")
     words = [word.replace("/path/to/tape", str(TAPE)) for word in shlex.split(command, comments=True)[1:]]
     if words[0] in AS_A_RUN:  # what the command line gives a run
-        plan(compose_config([word for word in words[1:] if "=" in word or word.startswith("~")]))
+        overrides = [word for word in words[1:] if not word.startswith("-") and ("=" in word or word.startswith("~"))]
+        chosen = any(word.startswith("strategy=") for word in overrides) or words[0] in ("universe", "stop")
+        given = [] if chosen else ["strategy=reward_mm"]
+        plan(compose_config([*given, *(["feed=polymarket"] if words[0] == "record" else []), *overrides]))
     if words[0] == "stop":  # nothing but that
         return None
-    if words[0] in verbs.VERBS:
+    if verbs.verb(words[0]) is not None:
         return check_verb(words)
     sweep = "-m" in words
     if "--cfg" in words:
@@ -399,19 +501,29 @@ def check_verb(words: list[str]) -> None:
     """A verb's options are its own, and it has room for what it is given."""
     said = io.StringIO()
     with contextlib.redirect_stdout(said), pytest.raises(SystemExit) as left:
-        verbs.VERBS[words[0]](["--help"])
+        verb = verbs.verb(words[0])
+        assert verb is not None
+        verb(["--help"])
     assert left.value.code == 0
     usage = said.getvalue()
     for option in (word for word in words[1:] if word.startswith("-")):
         assert re.search(rf"(?<![\w-]){re.escape(option)}\b", usage), f"{words[0]} has no {option}"
     given = [word for word in words[1:] if not word.startswith("-")]
-    assert bool(given) == ("positional arguments" in usage), usage
+    taken = [word for word in given if word not in values_of(words)]
+    assert bool(taken) <= ("positional arguments" in usage), usage
+    assert taken or "[OVERRIDE ...]" in usage or "positional arguments" not in usage, usage
+
+
+def values_of(words: list[str]) -> set[str]:
+    """What stands behind an option and is no override: its value."""
+    return {word for before, word in itertools.pairwise(words) if before.startswith("--") and "=" not in word}
 
 
 def test_a_command_that_is_wrong_is_noticed(monkeypatch):
     for wrong in (
         "pmrun strategy=reward_mm risk.cliff.treshold=1", "pmrun replay RUN --quickly", "pmrun compare",
         "pmrun universe strategy=reward_mm filters.expiry.days=3", "pmrun stop strategy=reward_mm risk.nope=1",
+        "pmrun exchange --loudly", "pmrun record --to tape feed.tops=3", "pmrun replay",
     ):  # fmt: skip
         with pytest.raises((AssertionError, pmrun.runner.errors.ConfigError)):
             test_every_command_in_the_docs_can_be_typed(wrong, monkeypatch)
@@ -472,7 +584,7 @@ def test_the_readme_has_the_two_commands_of_the_ci():
     assert "\n" not in first
     for part in ("venv .venv", "install -e '.[dev]'", ".venv/bin/pmrun strategy=reward_mm exchange=paper"):
         assert part in first
-    assert tests == ".venv/bin/pytest"
+    assert tests == ".venv/bin/pytest -n auto"
     override = first.partition(".venv/bin/pmrun ")[2]
     plan(compose_config(shlex.split(override)))
 

@@ -1,22 +1,34 @@
-"""A live run against the embedded exchange in this process, on a virtual clock: the real protocol, no sockets."""
+"""A live run against the embedded exchange in this process, on a virtual clock: the real protocol, no sockets.
 
-from contextlib import AsyncExitStack
+The same seed gives the same session: who runs first, what is drawn, and what goes wrong.
+"""
+
+import secrets
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
+from copy import deepcopy
 from dataclasses import dataclass, field
-from functools import partial
+from functools import lru_cache
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import httpx
 import trio
+from eth_account import Account
 from trio.testing import MockClock
+from trio_websocket import WebSocketConnection
 
 from pmrun.plugins.exchanges.embedded.crowd import Crowd
 from pmrun.plugins.exchanges.embedded.engine import Engine
 from pmrun.plugins.exchanges.embedded.faults import Faults
 from pmrun.plugins.exchanges.embedded.host import Host, HostSettings
 from pmrun.plugins.exchanges.embedded.memory import MemoryNetwork
+from pmrun.plugins.exchanges.embedded.terms import OrderView, TradeView
+from pmrun.plugins.exchanges.polymarket.exchange import PolymarketExchange
 from pmrun.plugins.exchanges.polymarket.live_markets import Network
-from pmrun.runner.assembly import plan
+from pmrun.runner.assembly import Plan, plan
 from pmrun.runner.book import Book
 from pmrun.runner.compose import compose_config
 from pmrun.runner.desk import Desk
@@ -32,6 +44,7 @@ from pmrun.runner.timings import Timings
 from pmrun.runner.units import SECOND, Cash, Micros
 
 KEY = "0x" + "5e" * 32
+WALLET = str(Account.from_key(KEY).address)
 ADDRESSES = [
     "feed.clob_url=http://memory",
     "feed.gamma_url=http://memory",
@@ -40,6 +53,77 @@ ADDRESSES = [
     "feed.socket_url=ws://memory",
 ]
 ARMED = ["exchange=live", "live.armed=true", "live.max_order_usd=10000", "live.max_resting_usd=100000"]
+
+
+@contextmanager
+def same_again(seed: int) -> Iterator[None]:
+    """Let everything inside happen as the seed says: trio's choice of who runs first, and the salts of orders."""
+    run, draw = trio._core._run, secrets.randbits
+    before = run._ALLOW_DETERMINISTIC_SCHEDULING
+    run._ALLOW_DETERMINISTIC_SCHEDULING = True
+    run._r.seed(seed)
+    secrets.randbits = Random(f"salts {seed}").getrandbits
+    try:
+        yield
+    finally:
+        run._ALLOW_DETERMINISTIC_SCHEDULING, secrets.randbits = before, draw
+
+
+@lru_cache(maxsize=32)
+def _composed(overrides: tuple[str, ...]) -> dict[str, Any]:
+    return dict(compose_config(list(overrides)))
+
+
+def planned(overrides: list[str], account_folder: Path) -> Plan:
+    """Return a fresh plan; composing is what takes the time, so it is done once."""
+    config = deepcopy(_composed(tuple(overrides)))
+    config["executor"]["account_folder"] = str(account_folder)
+    return plan(config)
+
+
+class Gate(httpx.AsyncBaseTransport):
+    """One run's way to the exchange; once shut, nothing passes."""
+
+    def __init__(self, network: MemoryNetwork, sent: Callable[[str], None]) -> None:
+        self._network = network
+        self._inner = network.transport()
+        self._sent = sent
+        self.open = True
+
+    def shut(self) -> None:
+        """Break all connections; what has left still arrives."""
+        self.open = False
+        self._network.cut()
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """Pass a request on."""
+        if not self.open:
+            raise httpx.ConnectError("connection refused", request=request)
+        self._sent(f"{request.method} {request.url.path}")
+        return await self._inner.handle_async_request(request)
+
+    async def connect(self, url: str) -> WebSocketConnection:
+        """Open a socket."""
+        if not self.open:
+            raise ConnectionRefusedError("connection refused")
+        return await self._network.connect(url)
+
+
+class _Watched:
+    """An executor whose exchange is looked at from outside."""
+
+    def __init__(self, executor: Any, seen: Callable[[PolymarketExchange], None]) -> None:
+        self._executor = executor
+        self._seen = seen
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._executor, name)
+
+    @asynccontextmanager
+    async def attach(self, *given: Any) -> AsyncIterator[PolymarketExchange]:
+        async with self._executor.attach(*given) as exchange:
+            self._seen(exchange)
+            yield exchange
 
 
 @dataclass
@@ -54,13 +138,20 @@ class Rehearsal:
     request_latency: Micros = Micros(50_000)
     answer_latency: Micros = Micros(50_000)
     lead: float = 5.0  # seconds before the first row at which the run begins
+    seed: int = 1
     runs: int = 0
     engine: Engine = field(init=False)
     host: Host = field(init=False)
     network: MemoryNetwork = field(init=False)
+    exchange: PolymarketExchange | None = field(init=False, default=None)  # the adapter of the last run
+    gate: Gate = field(init=False)  # the last run's
+    bare: int = 0  # seconds in which nothing of ours rested
+    sent: Counter[str] = field(init=False, default_factory=Counter)  # requests that left, by method and path
 
     def __post_init__(self) -> None:
-        self.engine = Engine(self.data.markets, seed=1)
+        self.engine = Engine(self.data.markets, seed=self.seed)
+        self.state = self.folder / "state"
+        self.request_sent = trio.Event()
         self._start: float | None = None
 
     def now(self) -> Micros:
@@ -72,21 +163,30 @@ class Rehearsal:
         """Open the exchange."""
         self._start = trio.current_time()
         self.host = Host(
-            self.engine, self.now, Crowd(self.engine, self.data), self.faults, self.settings
+            self.engine, self.now, Crowd(self.engine, self.data), self.faults, self.settings, self.seed
         )
         self.network = MemoryNetwork(self.host, self.request_latency, self.answer_latency)
         await nursery.start(self.network.run)
+        nursery.start_soon(self._count_bare_seconds)
+
+    async def _count_bare_seconds(self) -> None:
+        while True:
+            await trio.sleep(1)
+            self.bare += not self.resting()
 
     async def run(self, *more: str, stop: Stop | None = None) -> dict[str, Any]:
         """Run once to its end; return the summary."""
         self.runs += 1
-        directory = self.folder / f"run-{self.runs}"
+        directory = self.last_run()
         directory.mkdir(parents=True)
         overrides = [*self.overrides, *ADDRESSES, *more]
-        overrides.append(f"executor.account_folder={self.folder / 'state'}")
-        made = plan(compose_config(overrides))
-        async with httpx.AsyncClient(transport=self.network.transport(), timeout=None) as http:
-            object.__setattr__(made.feed, "_network", Network(http, self.network.connect))
+        made = planned(overrides, self.state)
+        made = made._replace(executor=_Watched(made.executor, self._attached))  # type: ignore[arg-type]
+        self.gate = Gate(self.network, self._request_left)
+        self.exchange = None
+        async with httpx.AsyncClient(transport=self.gate, timeout=None) as http:
+            rng = Random(f"waits {self.seed} {self.runs}")
+            object.__setattr__(made.feed, "_network", Network(http, self.gate.connect, rng))
             return dict(
                 await run_live(
                     made,
@@ -100,11 +200,42 @@ class Rehearsal:
                 )
             )
 
+    def _request_left(self, name: str) -> None:
+        self.sent[name] += 1
+        self.request_sent.set()
+        self.request_sent = trio.Event()
+
+    def _attached(self, exchange: PolymarketExchange) -> None:
+        self.exchange = exchange
+
+    # What there is to see afterwards.
+
     def wallet(self) -> str:
         """The address that trades."""
-        from eth_account import Account
+        return WALLET
 
-        return str(Account.from_key(KEY).address)
+    def api_key(self) -> str:
+        """The API key that the exchange knows us by."""
+        keys = {order.ticket.api_key for order in self.engine._floor.orders.values() if order.ticket.wallet == WALLET}
+        return min(keys, default="")
+
+    def placed(self) -> list[OrderView]:
+        """Every order of ours that the exchange ever took."""
+        return [
+            order.view(self.engine.markets[order.market])
+            for order in self.engine._floor.orders.values()
+            if order.ticket.wallet == WALLET
+        ]
+
+    def resting(self) -> list[str]:
+        """The ids of our orders that rest at the exchange."""
+        return [
+            order_id for order_id, order in self.engine._floor.resting.items() if order.ticket.wallet == WALLET
+        ]
+
+    def trades(self) -> list[TradeView]:
+        """Our trades, by the exchange."""
+        return self.engine.trades(self.api_key())
 
     def last_run(self) -> Path:
         """The directory of the last run."""
@@ -124,24 +255,34 @@ class Rehearsal:
 
     def differences(self) -> dict[str, tuple[int, int]]:
         """What the runner's books and the exchange's ledger do not agree on, to the last base unit."""
-        desk, wallet = self.desk(), self.wallet()
-        found = {"cash": (int(desk.account.funds.total), self.engine.balance(wallet, None))}
+        desk = self.desk()
+        found = {"cash": (int(desk.account.funds.total), self.engine.balance(WALLET, None))}
         numbers = {state.terms.condition: no for no, state in desk.markets.items()}
         for market in self.engine.markets:
             for outcome in Outcome:
                 no = numbers.get(market.condition)
                 ours = 0 if no is None else int(desk.markets[no].inventory.of(outcome).held)
-                found[f"{market.slug} {outcome}"] = ours, self.engine.balance(wallet, market.token(outcome))
+                found[f"{market.slug} {outcome}"] = ours, self.engine.balance(WALLET, market.token(outcome))
         return {name: pair for name, pair in found.items() if pair[0] != pair[1]}
 
-    def together(self, *more: str, seconds: float = 60.0) -> dict[str, Any]:
-        """Run exchange and strategy on a virtual clock, to the end."""
+    # Running.
 
-        async def both() -> dict[str, Any]:
+    def play(
+        self, scene: Callable[[], Awaitable[Any]], instruments: tuple[trio.abc.Instrument, ...] = ()
+    ) -> Any:
+        """Open the exchange and play a scene with it, on a virtual clock and by the seed; return what it returns."""
+
+        async def whole() -> Any:
             async with trio.open_nursery() as nursery:
                 await self.open(nursery)
-                summary = await self.run(f"feed.stop_after={seconds}", *more)
+                answer = await scene()
                 nursery.cancel_scope.cancel()
-            return summary
+            return answer
 
-        return trio.run(both, clock=MockClock(autojump_threshold=0))
+        with same_again(self.seed):
+            return trio.run(whole, clock=MockClock(autojump_threshold=0), instruments=instruments)
+
+    def together(self, *more: str, seconds: float = 60.0) -> dict[str, Any]:
+        """Run exchange and strategy to the end."""
+        summary: Mapping[str, Any] = self.play(lambda: self.run(f"feed.stop_after={seconds}", *more))
+        return dict(summary)

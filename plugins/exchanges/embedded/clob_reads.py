@@ -55,12 +55,15 @@ class _Token(msgspec.Struct):
 class MarketReads:
     """What everybody may read (L0)."""
 
-    def __init__(self, engine: Engine, reporter: Reporter, page_size: int, geoblocked: bool = False) -> None:
-        """Take the parts; `geoblocked` is what the caller is told of where it calls from."""
+    def __init__(
+        self, engine: Engine, reporter: Reporter, page_size: int, geoblocked: bool = False, country: str = "ZZ"
+    ) -> None:
+        """Take the parts; `geoblocked` and `country` are what the caller is told of where it calls from."""
         self._engine = engine
         self._reporter = reporter
         self._page_size = page_size
         self._geoblocked = geoblocked
+        self._country = country
 
     def alive(self, request: Request, clock: Micros, at: Micros) -> str:
         """`GET /ok`."""
@@ -76,7 +79,7 @@ class MarketReads:
 
     def geoblock(self, request: Request, clock: Micros, at: Micros) -> dict[str, Any]:
         """`GET /api/geoblock` (reference 4.5)."""
-        return {"blocked": self._geoblocked, "ip": "127.0.0.1", "country": "ZZ", "region": ""}
+        return {"blocked": self._geoblocked, "ip": "127.0.0.1", "country": self._country, "region": ""}
 
     def book(self, request: Request, clock: Micros, at: Micros) -> dict[str, Any]:
         """`GET /book` (reference 4.1)."""

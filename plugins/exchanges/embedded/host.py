@@ -76,6 +76,9 @@ class HostSettings(msgspec.Struct, frozen=True, kw_only=True):
     page_size: int = 100  # of a caller's own orders and trades
     listing_size: int = 500  # of the CLOB's markets
     geoblocked: bool = False
+    country: str = "ZZ"  # where the geoblock check says that its caller is
+    closed_only: bool = False  # whether accounts may close and nothing else
+    allowances: Mapping[str, int] = {}  # base units that a contract may take, by its address; unlimited where not named
 
 
 class Host:
@@ -120,7 +123,7 @@ class Host:
         rewards = Rewards(engine, reporter, identity)
         buckets = Buckets(TIERS[settings.tier], settings.buckets)
         return Services(
-            keys=KeyCalls(identity, self._welcome),
+            keys=KeyCalls(identity, self._welcome, settings.closed_only),
             trading=Trading(
                 engine,
                 identity,
@@ -131,8 +134,10 @@ class Host:
                 settings.chain_id,
                 self._legs,
             ),
-            own=OwnReads(engine, reporter, identity, self._wallets, rewards.scores, settings.page_size),
-            reads=MarketReads(engine, reporter, settings.listing_size, settings.geoblocked),
+            own=OwnReads(
+                engine, reporter, identity, self._wallets, rewards.scores, settings.page_size, settings.allowances
+            ),
+            reads=MarketReads(engine, reporter, settings.listing_size, settings.geoblocked, settings.country),
             rewards=rewards,
             gamma=Gamma(engine, reporter),
             data=DataApi(engine, reporter),

@@ -212,10 +212,11 @@ class Identity:
 class KeyCalls:
     """The calls about credentials (reference 2.2); `welcome` hears of every signer that asks for a key."""
 
-    def __init__(self, identity: Identity, welcome: Callable[[str, Micros], None]) -> None:
-        """Take the keys."""
+    def __init__(self, identity: Identity, welcome: Callable[[str, Micros], None], only_closing: bool = False) -> None:
+        """Take the keys, and whether their accounts may close and nothing else."""
         self._identity = identity
         self._welcome = welcome
+        self._only_closing = only_closing
 
     def create(self, request: Request, clock: Micros, at: Micros) -> dict[str, str]:
         """`POST /auth/api-key`."""
@@ -240,7 +241,7 @@ class KeyCalls:
     def closed_only(self, request: Request, clock: Micros, at: Micros) -> dict[str, bool]:
         """`GET /auth/ban-status/closed-only`."""
         self._identity.level_two(request, clock)
-        return {"closed_only": False}
+        return {"closed_only": self._only_closing}
 
     def create_readonly(self, request: Request, clock: Micros, at: Micros) -> dict[str, str]:
         """`POST /auth/readonly-api-key`."""

@@ -1,6 +1,6 @@
 """Reading by REST what is the caller's own: orders, trades, balances, scoring (reference 3.4-3.8)."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 from pmrun.plugins.exchanges.embedded.identity import WALLET_KINDS, ApiKey, Identity, Wallets
@@ -17,7 +17,8 @@ from pmrun.plugins.exchanges.embedded.wire_own import order_row, sides_of, trade
 from pmrun.runner.market import Outcome, TokenId
 from pmrun.runner.units import Micros
 
-_UNLIMITED = str(2**256 - 1)
+_UNLIMITED = 2**256 - 1
+_SPENDERS = (EXCHANGE_V2, NEG_RISK_EXCHANGE_V2, EXCHANGE_V3)
 
 
 class Engine(Protocol):
@@ -50,14 +51,16 @@ class OwnReads:
         wallets: Wallets,
         scores: Callable[[OrderView, Micros], bool],
         page_size: int,
+        allowances: Mapping[str, int],
     ) -> None:
-        """Take the parts; `scores` says whether an order earns rewards."""
+        """Take the parts; `scores` says whether an order earns rewards, `allowances` which contracts are limited."""
         self._engine = engine
         self._reporter = reporter
         self._identity = identity
         self._wallets = wallets
         self._scores = scores
         self._page_size = page_size
+        self._allowances = {spender: str(allowances.get(spender, _UNLIMITED)) for spender in _SPENDERS}
 
     def order(self, request: Request, clock: Micros, at: Micros) -> dict[str, Any]:
         """`GET /data/order/{id}`: an order that has ended is not readable (reference 3.4)."""
@@ -104,8 +107,7 @@ class OwnReads:
             raise CallRefused(400, "Invalid signature_type")
         wallet = self._wallets.of(key.address, int(kind))
         balance = self._engine.balance(wallet, token) if wallet is not None else 0
-        spenders = (EXCHANGE_V2, NEG_RISK_EXCHANGE_V2, EXCHANGE_V3)
-        return {"balance": str(balance), "allowances": dict.fromkeys(spenders, _UNLIMITED)}
+        return {"balance": str(balance), "allowances": self._allowances}
 
     def update_balance(self, request: Request, clock: Micros, at: Micros) -> Reply:
         """`GET /balance-allowance/update`: our balances are never stale, so there is nothing to do."""

@@ -1,9 +1,9 @@
 """Connects a live session to an account: the wallet's lock, its file, its credentials, its truth (P6, R13)."""
 
 import os
+import traceback
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from random import Random
 from typing import TYPE_CHECKING
 
 import trio
@@ -13,13 +13,14 @@ from pmrun.plugins.exchanges.polymarket.audit_file import AuditFile
 from pmrun.plugins.exchanges.polymarket.credentials import ApiKey, Secret
 from pmrun.plugins.exchanges.polymarket.exchange import PolymarketExchange, Wire
 from pmrun.plugins.exchanges.polymarket.live_markets import LiveMarkets
+from pmrun.plugins.exchanges.polymarket.outcomes import one_line
 from pmrun.plugins.exchanges.polymarket.rest import Rest
 from pmrun.plugins.exchanges.polymarket.signing import Signer
 from pmrun.plugins.exchanges.polymarket.start import truth
 from pmrun.plugins.exchanges.polymarket.streams import UserAuth, UserListener, UserSocket
-from pmrun.plugins.exchanges.polymarket.trading import Caps, Pace
+from pmrun.plugins.exchanges.polymarket.trading_terms import Caps, Pace
 from pmrun.runner.account_file import AccountFile
-from pmrun.runner.errors import ConfigError
+from pmrun.runner.errors import ConfigError, ExchangeError
 from pmrun.runner.ports import LiveSetup
 from pmrun.runner.units import Micros
 from pmrun.runner.wallet_lock import hold_wallet
@@ -27,7 +28,15 @@ from pmrun.runner.wallet_lock import hold_wallet
 if TYPE_CHECKING:
     from pmrun.plugins.executors.live import Live
 
-log = logger.bind(module="order_manager")
+log = logger.bind(module="orders")
+WITHHELD = "<secret>"
+TELLING = 8  # characters of a secret in a row that do not come there by chance
+
+
+class MayRest(ExchangeError):
+    """A session broke off, and nobody can say that nothing of it rests."""
+
+    exit_code = 4
 
 
 @asynccontextmanager
@@ -61,11 +70,24 @@ async def connected(
                 await data.start(setup.depth, setup.everything)
                 yield exchange
                 nursery.cancel_scope.cancel()
-        finally:
-            if not exchange.finished:  # it did not end in order: nothing may rest all the same
+        except BaseException as error:
+            if not exchange.finished:
                 with trio.CancelScope(shield=True):
-                    for each in await exchange.finish():
-                        log.critical("may still rest: {}", each)
+                    await _break_off(exchange, error)
+            raise
+
+
+async def _break_off(exchange: PolymarketExchange, error: BaseException) -> None:
+    """Have nothing rest, exits neither, as nobody watches any more; raises MayRest where that cannot be verified."""
+    for record in exchange.life.in_play():
+        record.cancel_asked = True
+    may_rest = await exchange.finish()
+    if may_rest:
+        log.critical("broken off: {}", "".join(traceback.format_exception(error)))
+        while isinstance(error, BaseExceptionGroup):
+            error = error.exceptions[0]
+        said = one_line(f"{type(error).__name__}: {error}")
+        raise MayRest(f"broken off by {said}; MAY REST: {'; '.join(may_rest)}") from error
 
 
 async def _may_trade(rest: Rest) -> None:
@@ -89,4 +111,23 @@ def _user_socket(data: LiveMarkets, rest: Rest, now: Callable[[], Micros]) -> Ca
         assert key is not None, "derived before"
         return key.key, key.secret.reveal(), key.passphrase.reveal()
 
-    return lambda listener: UserSocket(data.user_url, data.connect, auth, listener, now, Random())
+    return lambda listener: DiscreetSocket(data.user_url, data.connect, auth, listener, now, data.rng)
+
+
+class DiscreetSocket(UserSocket):
+    """A user socket that says nothing of what it sent: its first frame holds secrets, and a peer may repeat them."""
+
+    def take(self, text: str) -> None:
+        """Read a frame without them."""
+        for secret in self._auth()[1:]:
+            text = text.replace(secret, WITHHELD)
+        super().take(text)
+
+    def lost(self, why: str) -> None:
+        """Hand on why, unless it holds a part of one: a reason is cut to a length."""
+        super().lost(WITHHELD if any(part in why for secret in self._auth()[1:] for part in parts(secret)) else why)
+
+
+def parts(secret: str) -> list[str]:
+    """Return everything in a secret that is long enough to be known again."""
+    return [secret[at : at + TELLING] for at in range(max(1, len(secret) - TELLING + 1))]

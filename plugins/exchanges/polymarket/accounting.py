@@ -1,11 +1,12 @@
 """The account's file in line with what happens, and what we expect held against what the exchange says (O2, O8)."""
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from loguru import logger
 
-from pmrun.plugins.exchanges.polymarket.life import OrderLife, Record
+from pmrun.plugins.exchanges.polymarket.life import OrderLife
+from pmrun.plugins.exchanges.polymarket.order_record import Record
 from pmrun.plugins.exchanges.polymarket.reckoning import Moved, Reckoning
 from pmrun.plugins.exchanges.polymarket.rest import Rest
 from pmrun.runner.account_file import AccountFile
@@ -13,9 +14,9 @@ from pmrun.runner.account_records import FillRecord, FundsRecord, OrderRecord
 from pmrun.runner.errors import ExchangeError, ProtocolViolation
 from pmrun.runner.facts import Fact, Filled, FundsSeen, HoldingSeen, OrderNews, Settled
 from pmrun.runner.market import Market, MarketNo, Outcome, TokenId
-from pmrun.runner.orders import News, Settlement, State
+from pmrun.runner.orders import News, OrderNo, Settlement, State
 from pmrun.runner.ports import LiveSetup
-from pmrun.runner.units import Cash, Side, Size, cash_paid, format_cash
+from pmrun.runner.units import Cash, Price, Side, Size, cash_paid, format_cash
 
 log = logger.bind(module="order_manager")
 ENDS = {News.CANCELED: State.CANCELED, News.REJECTED: State.REJECTED, News.EXPIRED: State.EXPIRED}
@@ -44,7 +45,9 @@ class Accounting:
         self._tokens = {
             market.token(outcome): (MarketNo(no), outcome) for no, market in enumerate(markets) for outcome in Outcome
         }
-        self._ended: list[Record] = []  # orders whose funds are not reconciled yet
+        self._ended: dict[OrderNo, Record] = {}  # orders whose funds are not reconciled yet
+        self._suspected: dict[TokenId | None, int] = {}  # differences found once; None: cash
+        self._looks = 0  # complete snapshots since they were
         self.counts: Counter[str] = Counter()
 
     # What happens.
@@ -67,7 +70,7 @@ class Accounting:
             record = self._life.records[fact.order]
             self._account.state(record.order_id, STANDS[fact.news], Size(record.filled), fact.at, fact.reason)
             if fact.news in ENDS:
-                self._ended.append(record)
+                self._ended[record.no] = record
 
     def _keep_fill(self, fact: Filled) -> None:
         record = self._life.records[fact.order]
@@ -76,14 +79,33 @@ class Accounting:
         whole = record.filled >= record.place.size
         state = State.FILLED if whole else State.PARTIALLY_FILLED
         self._account.state(record.order_id, state, Size(record.filled), fact.at)
-        if whole:
-            self._ended.append(record)
+        if not record.in_play:
+            self._ended[record.no] = record
 
     def _keep_settlement(self, fact: Settled) -> None:
         record, filled = self._reckoning.part(fact.trade, fact.order)
         if fact.status is Settlement.FAILED:
             self._reckoning.failed(fact.trade, fact.order)
         self._account.fill(_fill_record(record, filled, fact.status))
+
+    def moved(self, token: TokenId) -> None:
+        """Have a token compared: something that we do not count may have moved it."""
+        if token in self._tokens:
+            self._reckoning.touched.add(token)
+
+    def resolved(self, market: MarketNo, settled_yes: Price) -> None:
+        """Expect holders to be paid."""
+        self._reckoning.resolved(self._markets[market], settled_yes)
+
+    def looked(self) -> None:
+        """Learn that a complete snapshot came: a fill that we did not know of would be known now."""
+        self._looks += 1
+
+    def forget(self, records: Sequence[Record]) -> None:
+        """Forget orders that nothing more can come of; their funds are reconciled first."""
+        for record in records:
+            if record.no not in self._ended:
+                self._reckoning.forget(record)
 
     def _order_record(self, record: Record) -> OrderRecord:
         place = record.place
@@ -100,51 +122,79 @@ class Accounting:
             sent_at_us=record.sent_at,
         )
 
+    def expected(self) -> dict[TokenId | None, int]:
+        """Return what we expect the exchange to say of every balance; None: cash."""
+        return {None: self._reckoning.cash, **self._reckoning.shares}
+
     # What the exchange says (O8).
 
-    async def compare(self, busy: Callable[[], bool], tell: Callable[[Sequence[Fact]], None]) -> None:
-        """Hold what we expect against the exchange's balances; differences are told, reported and taken over."""
+    @property
+    def suspicious(self) -> bool:
+        """Whether a difference was found that has not been looked into."""
+        return bool(self._suspected)
+
+    async def compare(
+        self, busy: Callable[[], bool], tell: Callable[[Sequence[Fact]], None], look: Callable[[], None]
+    ) -> None:
+        """Hold what we expect against the exchange's balances.
+
+        A difference may be a fill that nobody has told us of yet. So all is looked up first; what a complete snapshot
+        does not explain, and is still there, is reported, told and taken over.
+        """
         if busy():
             return
-        expected = self._reckoning.cash
+        moves = self._reckoning.moves
         try:
-            cash = (await self._rest.balance()).balance
-            shares = {token: (await self._rest.balance(token)).balance for token in sorted(self._reckoning.touched)}
+            found = await self._differences()
         except (ExchangeError, ProtocolViolation) as error:
             log.warning("funds cannot be compared: {}", error)
             return
-        if busy() or self._reckoning.cash != expected:
+        if busy() or self._reckoning.moves != moves:
             return  # something moved meanwhile
-        tell(self._compare_cash(Cash(cash)))
-        for token, held in shares.items():
-            tell(self._compare_shares(token, held))
+        if not found:
+            self._suspected = {}
+            self._reckoning.touched.clear()
+            self._write_funds(Cash(0))
+        elif found != self._suspected:
+            self._suspected, self._looks = found, 0
+            self._reckoning.touched |= self._tokens.keys()  # whatever it was may have moved any of them
+            look()
+        elif self._looks:
+            self._suspected = {}
+            tell(self._take_over(found))
 
-    def _compare_cash(self, seen: Cash) -> list[Fact]:
-        difference = Cash(seen - self._reckoning.cash)
-        self._write_funds(difference)
-        if not difference:
-            return []
-        log.warning("the exchange says {} dollars more cash than we expect", format_cash(difference))
-        self.counts["cash_differences"] += 1
-        self._reckoning.cash = seen
-        return [FundsSeen(self._setup.now(), seen)]
+    async def _differences(self) -> dict[TokenId | None, int]:
+        """Return what the exchange says less what we say, where that is not zero."""
+        found: dict[TokenId | None, int] = {None: (await self._rest.balance()).balance - self._reckoning.cash}
+        for token in sorted(self._reckoning.touched):
+            held = (await self._rest.balance(token)).balance
+            found[token] = held - self._reckoning.shares.get(token, 0)
+        return {token: difference for token, difference in found.items() if difference}
 
-    def _compare_shares(self, token: TokenId, held: int) -> list[Fact]:
-        self._reckoning.touched.discard(token)
-        expected = self._reckoning.shares.get(token, 0)
-        if held == expected:
-            return []
-        log.warning("the exchange says {} base units of token {}, we expect {}", held, token, expected)
-        self.counts["share_differences"] += 1
-        self._reckoning.shares[token] = held
-        market, outcome = self._tokens[token]
-        # What they cost nobody knows: a dollar a share is the most, and so what limits count.
-        return [HoldingSeen(self._setup.now(), market, outcome, Size(held), Cash(held))]
+    def _take_over(self, found: Mapping[TokenId | None, int]) -> list[Fact]:
+        """Believe the exchange; what shares cost that nobody saw coming is not known: a dollar each is the most."""
+        now, facts = self._setup.now(), list[Fact]()
+        self._reckoning.touched.clear()
+        for token, difference in found.items():
+            if token is None:
+                log.warning("the exchange says {} dollars more cash than we expect", format_cash(Cash(difference)))
+                self.counts["cash_differences"] += 1
+                self._reckoning.cash += difference
+                facts.append(FundsSeen(now, Cash(self._reckoning.cash)))
+                continue
+            expected = self._reckoning.shares.get(token, 0)
+            held = Size(expected + difference)
+            log.warning("the exchange says {} base units of token {}, we expect {}", held, token, expected)
+            self.counts["share_differences"] += 1
+            self._reckoning.shares[token] = held
+            facts.append(HoldingSeen(now, *self._tokens[token], held, Cash(held)))
+        self._write_funds(Cash(found.get(None, 0)))
+        return facts
 
     def _write_funds(self, difference: Cash) -> None:
         """Leave a record for every order that ended; what is unexplained stands with the last of them."""
-        ended, self._ended = self._ended, []
-        for number, record in enumerate(ended, 1):
+        ended, self._ended = self._ended, {}
+        for number, record in enumerate(ended.values(), 1):
             moved = self._reckoning.orders.get(record.no, Moved())
             place = record.place
             self._account.funds(

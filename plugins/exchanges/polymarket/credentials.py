@@ -18,6 +18,7 @@ API_SECRET = "POLYMARKET_API_SECRET"
 API_PASSPHRASE = "POLYMARKET_API_PASSPHRASE"
 
 _PRIVATE_KEY = re.compile(r"(0x)?[0-9a-fA-F]{64}")
+_SENDABLE = re.compile(r"[!-~]+")  # what a header takes; for anything else it would be named, value and all
 _ADDRESS = re.compile(r"0x[0-9a-fA-F]{40}")
 _CURVE_ORDER = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141  # of secp256k1
 _API_KEY_ANSWER = msgspec.json.Decoder(dict[str, str])
@@ -102,6 +103,11 @@ def read_api_key(environment: Mapping[str, str]) -> ApiKey | None:
     for name, text in found.items():
         if not text:
             raise ConfigError(name, None, f"is not set, though others of {', '.join(names)} are: set all three or none")
+    for name, text in found.items():
+        if not _SENDABLE.fullmatch(text):
+            raise ConfigError(
+                name, None, "holds a character that is none of ASCII, or a space or line break: copy it again"
+            )
     api_key = ApiKey(found[API_KEY], Secret(found[API_SECRET]), Secret(found[API_PASSPHRASE]))
     api_key.secret_bytes()
     return api_key
@@ -122,7 +128,7 @@ def _whole_key(raw: bytes) -> ApiKey | None:
         found = _API_KEY_ANSWER.decode(raw)
     except (msgspec.DecodeError, UnicodeError):
         return None
-    if not all(found.get(name) for name in ("apiKey", "secret", "passphrase")):
+    if not all(_SENDABLE.fullmatch(found.get(name, "")) for name in ("apiKey", "secret", "passphrase")):
         return None
     return ApiKey(found["apiKey"], Secret(found["secret"]), Secret(found["passphrase"]))
 

@@ -11,15 +11,17 @@ from pmrun.plugins.exchanges.polymarket.errors_table import Reaction
 from pmrun.plugins.exchanges.polymarket.life import OrderLife
 from pmrun.plugins.exchanges.polymarket.live_markets import LiveMarkets
 from pmrun.plugins.exchanges.polymarket.news import OrderSeen, Parsed, TradeSeen
+from pmrun.plugins.exchanges.polymarket.quarantine import Quarantine
 from pmrun.plugins.exchanges.polymarket.reckoning import Reckoning
 from pmrun.plugins.exchanges.polymarket.rest import Rest
 from pmrun.plugins.exchanges.polymarket.signing import Signer
 from pmrun.plugins.exchanges.polymarket.start import Truth
 from pmrun.plugins.exchanges.polymarket.streams import UserListener, UserSocket
-from pmrun.plugins.exchanges.polymarket.trading import Caps, Pace, Trading
+from pmrun.plugins.exchanges.polymarket.trading import Trading
+from pmrun.plugins.exchanges.polymarket.trading_terms import Caps, Pace, Told
 from pmrun.runner.account_file import AccountFile
 from pmrun.runner.errors import ProtocolViolation
-from pmrun.runner.facts import BookChanged, Fact, FeedLost, FeedRestored, MarketStatus, StatusChanged, TickChanged
+from pmrun.runner.facts import BookChanged, Fact, FeedLost, FeedRestored, StatusChanged, TickChanged
 from pmrun.runner.intents import Intent
 from pmrun.runner.market import MarketNo, Outcome
 from pmrun.runner.ports import LiveSetup
@@ -58,25 +60,26 @@ class PolymarketExchange(UserListener):
         self._opening = truth.facts
         self._troubles: dict[str, None] = {}
         self._user = wire.user(self)
-        self.life = OrderLife({market.token(each): market.fees for market in data.markets for each in Outcome})
+        fees = {market.token(each): market.fees for market in data.markets for each in Outcome}
+        self.life = OrderLife(fees, truth.before)
         reckoning = Reckoning(truth.cash, truth.shares)
         self.accounting = Accounting(setup, wire.account, reckoning, self.life, wire.rest, data.markets)
         for record, filled in truth.adopted:
             self.life.adopt(record, filled)
+        self.quarantine = Quarantine(self._tell, setup.now)
+        told = Told(
+            written=self.accounting.written,
+            tell=self._tell,
+            trouble=self._trouble,
+            looked=self._looked,
+            doubtful=self._doubtful,
+            unshown=self.quarantine.unshown,
+            moved=self.accounting.moved,
+            forgotten=self.accounting.forget,
+            ours=wire.account.known,
+        )
         self.trading = Trading(
-            wire.rest,
-            wire.signer,
-            self.life,
-            data.markets,
-            wire.caps,
-            self.accounting.written,
-            self._tell,
-            self._trouble,
-            self._looked,
-            self._doubtful,
-            wire.account.known,
-            setup.now,
-            wire.pace,
+            wire.rest, wire.signer, self.life, data.markets, wire.caps, told, setup.now, wire.pace
         )
         self.finished = False
         data.hear(self._heard, self._dropped, self._noted)
@@ -124,6 +127,7 @@ class PolymarketExchange(UserListener):
     def turned(self, at: Micros) -> None:
         """Hear that the desk is alive."""
         self.trading.turned(at)
+        self.quarantine.turned(at)
 
     def busy(self) -> bool:
         """Whether answers, trades or settlements are awaited."""
@@ -132,7 +136,9 @@ class PolymarketExchange(UserListener):
     async def finish(self) -> list[str]:
         """Verify that nothing rests but what the settings leave (R13); reconcile a last time."""
         may_rest = await self.trading.finish(lambda record: record.in_play and not record.cancel_asked, VERIFIED_WITHIN)
-        await self.accounting.compare(self.trading.busy, self._tell)
+        await self._compare()
+        if self.accounting.suspicious and await self.trading.look_through():
+            await self._compare()
         self._wire.account.end_session(self._now(), clean=not may_rest)
         self.finished = True
         return may_rest
@@ -140,6 +146,7 @@ class PolymarketExchange(UserListener):
     def remarks(self) -> list[str]:
         """Say what a reader ought to know of how orders fared."""
         counts = {**self.trading.counts, **self.life.counts, **self.accounting.counts}
+        counts["quarantines"] = self.quarantine.times
         said = [f"live: {name.replace('_', ' ')} {count}" for name, count in counts.items() if count]
         if self.life.strangers:
             many = len(self.life.strangers)
@@ -171,6 +178,7 @@ class PolymarketExchange(UserListener):
 
     def _looked(self) -> None:
         """After a complete snapshot, and with a socket that tells what comes next, we know what rests."""
+        self.accounting.looked()
         if self._user.up:
             self._trouble(NO_USER_SOCKET, False)
 
@@ -178,7 +186,7 @@ class PolymarketExchange(UserListener):
         if reaction is Reaction.REGRID:
             self._data.ask_tick(market)
         else:
-            self._tell([StatusChanged(self._now(), market, MarketStatus.HALTED)])
+            self.quarantine.refused(market)
 
     # The user socket.
 
@@ -217,11 +225,18 @@ class PolymarketExchange(UserListener):
         """Books that are lost are told as empty ones by the feed."""
 
     def _noted(self, fact: TickChanged | StatusChanged) -> None:
-        if isinstance(fact, TickChanged):
-            self.trading.tick_changed(fact.market, fact.tick)
+        if isinstance(fact, StatusChanged):
+            if fact.settled_yes is not None:
+                self.accounting.resolved(fact.market, fact.settled_yes)
+            self.quarantine.stated(fact)
+            return
+        self.trading.tick_changed(fact.market, fact.tick)
         self._tell([fact])
 
     async def _reconcile(self) -> None:
         while True:
             await trio.sleep(RECONCILE_EVERY)
-            await self.accounting.compare(self.trading.busy, self._tell)
+            await self._compare()
+
+    async def _compare(self) -> None:
+        await self.accounting.compare(self.trading.busy, self._tell, self.trading.look)

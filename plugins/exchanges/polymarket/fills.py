@@ -59,8 +59,13 @@ def _cash(side: Side, price: Price, size: Size) -> Cash:
     return cash_paid(price, size) if side is Side.BUY else cash_received(price, size)
 
 
-def is_ours(trade: TradeSeen, owner: str) -> bool:
-    """Whether a trade is one of this API key's, as taker or maker."""
-    if trade.trader_side is TraderSide.TAKER:
-        return trade.owner == owner
-    return any(maker.owner == owner for maker in trade.maker_fills)
+def foreign_tokens(trade: TradeSeen, known: object, owner: str) -> list[TokenId]:
+    """Return the tokens of this API key's orders in a trade that are not among the known ones."""
+    tokens = [
+        maker.token
+        for maker in trade.maker_fills
+        if maker.owner == owner and maker.order_id not in known  # type: ignore[operator]
+    ]
+    if trade.trader_side is TraderSide.TAKER and trade.owner == owner and trade.taker_order_id not in known:  # type: ignore[operator]
+        tokens.append(trade.token)
+    return tokens

@@ -1,23 +1,20 @@
 """The life of our orders at Polymarket: what is said of them, by whom, and what may be believed (O3-O7)."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from enum import Enum, auto
 
-import msgspec
-
+from pmrun.plugins.exchanges.polymarket.debts import Debts
 from pmrun.plugins.exchanges.polymarket.fills import own_parts
 from pmrun.plugins.exchanges.polymarket.news import OrderKind, OrderSeen, OrderStatus, TradeSeen, TradeStatus
+from pmrun.plugins.exchanges.polymarket.order_record import Judged, Record, Snapshot, Standing
 from pmrun.plugins.exchanges.polymarket.wire_rest import CancelAnswer, OpenOrder, OrderAnswer, Verdict
 from pmrun.runner.facts import Fact, Filled, OrderNews, Settled
-from pmrun.runner.intents import Place
 from pmrun.runner.market import FeeTerms, TokenId
-from pmrun.runner.orders import News, OrderNo, Settlement, TradeId
+from pmrun.runner.orders import News, OrderNo, Settlement, TradeId, settles
 from pmrun.runner.units import SECOND, Micros, Size
 
-CHECKS = tuple(Micros(after * SECOND) for after in (1, 3, 10))  # after a request leaves (O5)
 AGAIN = Micros(1 * SECOND)  # between two looks for an order that was not found
-SURE = Micros(10 * SECOND)  # an answer that has not come by then is not awaited any more (O7)
+SURE = Micros(10 * SECOND)  # what REST has not shown by then, it is not about to show (O7)
+MISSES = 2  # complete snapshots in a row that have to lack an order before it counts as gone
 
 SETTLEMENTS = {
     TradeStatus.MATCHED_NOT_BROADCASTED: Settlement.MATCHED,
@@ -27,106 +24,46 @@ SETTLEMENTS = {
     TradeStatus.CONFIRMED: Settlement.CONFIRMED,
     TradeStatus.FAILED: Settlement.FAILED,
 }
-
-
-class Standing(Enum):
-    """What is known of an order at the exchange."""
-
-    SENT = auto()  # the request is under way
-    UNKNOWN = auto()  # its answer was lost
-    TAKEN = auto()  # the exchange said that it has it
-    ENDED = auto()
-
-
-class Record:
-    """One order of ours as the exchange knows it."""
-
-    __slots__ = (
-        "cancel_asked",
-        "checks",
-        "filled",
-        "matched",
-        "missing",
-        "order_id",
-        "place",
-        "sent_at",
-        "shown",
-        "standing",
-        "token",
-    )
-
-    def __init__(self, place: Place, order_id: str, token: TokenId, sent_at: Micros) -> None:
-        """Take an order that is about to be sent."""
-        self.place = place
-        self.order_id = order_id
-        self.token = token
-        self.sent_at = sent_at
-        self.standing = Standing.SENT
-        self.shown = False  # whether it was seen on the book, by socket or REST (O3, layer B)
-        self.filled = 0  # by trades: the only thing that counts
-        self.matched = 0  # by what orders say of themselves: asks for trades that are missing
-        self.missing = 0  # complete snapshots in a row that did not know it
-        self.cancel_asked = False
-        self.checks = [Micros(sent_at + after) for after in CHECKS]
-
-    @property
-    def no(self) -> OrderNo:
-        """The desk's number."""
-        return self.place.order
-
-    @property
-    def in_play(self) -> bool:
-        """Whether it may rest."""
-        return self.standing is not Standing.ENDED
-
-    @property
-    def owed(self) -> bool:
-        """Whether the exchange spoke of a match whose trade we have not seen."""
-        return self.matched > self.filled
-
-
-class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything REST said at one time: complete, or there is none (O5)."""
-
-    started: Micros  # when the first page was asked for
-    since: Micros  # from when on trades were asked for
-    orders: tuple[OpenOrder, ...]
-    trades: tuple[TradeSeen, ...]
+ENDS = {OrderStatus.CANCELED: News.CANCELED, OrderStatus.EXPIRED: News.EXPIRED}
+ON_THE_BOOK = (OrderStatus.LIVE, OrderStatus.MATCHED)
 
 
 class OrderLife:
     """Turns what the exchange says into facts, each once; decides nothing, and talks to nobody."""
 
-    def __init__(self, fees: dict[TokenId, FeeTerms]) -> None:
-        """Know no order yet; `fees` are those of each token's market."""
+    def __init__(self, fees: dict[TokenId, FeeTerms], before: frozenset[str] = frozenset()) -> None:
+        """Know no order yet; `fees` are those of each token's market, `before` are trades that are in the balances."""
         self._fees = fees
+        self._before = before
+        self._in_play: dict[OrderNo, Record] = {}
+        self._unsettled: dict[tuple[TradeId, OrderNo], Micros] = {}  # when each fill was matched that may still fail
+        self._matched_at: dict[str, Micros] = {}  # of the trades of the orders we remember
+        self._ended: dict[OrderNo, Record] = {}  # oldest first
         self.records: dict[OrderNo, Record] = {}
         self.by_id: dict[str, Record] = {}
         self.fills: dict[tuple[TradeId, OrderNo], Settlement] = {}
+        self.debts = Debts()
         self.counts: Counter[str] = Counter()
         self.strangers: set[str] = set()  # orders that rest and that this session did not place
         self.undead: set[str] = set()  # orders that rest although they were said to have ended
-        self._matched_at: dict[str, Micros] = {}  # of every trade we know
-        self._owed: set[str] = set()
 
     def in_play(self) -> list[Record]:
         """Return the orders that may rest."""
-        return [record for record in self.records.values() if record.in_play]
+        return list(self._in_play.values())
 
     def unsettled(self) -> bool:
         """Whether a fill may still fail."""
-        return any(not status.final for status in self.fills.values())
+        return bool(self._unsettled)
 
     def oldest_unsettled(self) -> Micros | None:
         """Return when the first fill that may still fail was matched."""
-        open_trades = {trade for (trade, _), status in self.fills.items() if not status.final}
-        return min((self._matched_at[trade] for trade in open_trades), default=None)
+        return min(self._unsettled.values(), default=None)
 
     # What we do.
 
     def send(self, record: Record) -> None:
         """Remember an order before its request leaves."""
-        self.records[record.no] = self.by_id[record.order_id] = record
+        self.records[record.no] = self.by_id[record.order_id] = self._in_play[record.no] = record
 
     def adopt(self, record: Record, filled: Size) -> None:
         """Take over an order that an earlier session left resting; what was filled before is no news."""
@@ -135,9 +72,10 @@ class OrderLife:
         record.checks = []
         self.send(record)
 
-    def never_left(self, record: Record, at: Micros, why: str) -> list[Fact]:
+    def never_left(self, record: Record, at: Micros, why: str, news: News = News.REJECTED) -> list[Fact]:
         """Give up an order whose request was not sent."""
-        return self._end(record, News.REJECTED, at, why)
+        record.given_up = True
+        return self._end(record, news, at, why)
 
     # What the exchange answers.
 
@@ -148,8 +86,8 @@ class OrderLife:
         if answer.verdict is Verdict.UNSURE or answer.order_id != record.order_id:
             return self.lost(record, answer.reason or f"answered {answer.status_text or 'nothing'}", at)
         if answer.status is OrderStatus.MATCHED:
-            self._owes(record)
-        return self._taken(record, News.ACCEPTED, at)
+            self.debts.hint(record, at)
+        return self._taken(record, at)
 
     def refused(self, record: Record, why: str, at: Micros) -> list[Fact]:
         """Take a proof that the exchange did not take an order."""
@@ -161,7 +99,9 @@ class OrderLife:
     def lost(self, record: Record, why: str, at: Micros) -> list[Fact]:
         """Note that nobody can say whether an order arrived (O7): it is looked up, and never sent again."""
         self.counts["answers_lost"] += 1
-        self._check_at(record, at)
+        if not record.in_play:
+            return []
+        record.look_at(at)
         if record.standing is not Standing.SENT:
             return []
         record.standing = Standing.UNKNOWN
@@ -178,8 +118,8 @@ class OrderLife:
             record = self.by_id.get(order_id)
             if record is not None and record.in_play:
                 if "matched" in why.lower():
-                    self._owes(record)
-                self._check_at(record, at)
+                    self.debts.hint(record, at)
+                record.look_at(at)
         return facts
 
     # What the user socket says.
@@ -189,102 +129,132 @@ class OrderLife:
         record = self.by_id.get(seen.order_id)
         if record is None:
             return []
-        self._says_matched(record, seen.size_matched)
-        if seen.kind is OrderKind.CANCELLATION or seen.status in (OrderStatus.CANCELED, OrderStatus.EXPIRED):
-            news = News.EXPIRED if seen.status is OrderStatus.EXPIRED else News.CANCELED
+        self._says_matched(record, seen.size_matched, at)
+        if seen.status in ENDS or seen.kind is OrderKind.CANCELLATION:
+            news = ENDS.get(seen.status, News.CANCELED)
             return self._end(record, news, at, "" if record.cancel_asked else seen.status_text)
-        if seen.status in (OrderStatus.LIVE, OrderStatus.MATCHED):
-            return self._shown(record, at)
-        self._check_at(record, at)
-        return []
+        return self._shown(record, seen.status, at)
 
     def trade_seen(self, seen: TradeSeen, at: Micros) -> list[Fact]:
         """Take a trade at one stage: our parts are fills at MATCHED, final at CONFIRMED, undone at FAILED (O6)."""
+        if seen.trade_id in self._before:
+            return []
         facts: list[Fact] = []
-        status = SETTLEMENTS[seen.status]
-        self._matched_at[seen.trade_id] = seen.matched_at
         for part in own_parts(seen, self.by_id.keys(), self._fees):
             record = self.by_id[part.order_id]
             key = (TradeId(seen.trade_id), record.no)
-            known = self.fills.get(key)
-            if known is None:
-                facts += self._taken(record, News.ACCEPTED, at)
+            if key not in self.fills:
+                facts += self._taken(record, at)
                 facts.append(Filled(at, record.no, key[0], part.price, part.size, part.cash, part.fee, part.maker))
-                record.filled += part.size
-                self._settle_debt(record)
-            if known is not status and (known is None or not known.final):
-                if status is not Settlement.MATCHED:
-                    facts.append(Settled(at, record.no, key[0], status))
-                self.fills[key] = status
+                self._fill(key, record, part.size, seen.matched_at, at)
+            facts += self._settle(key, SETTLEMENTS[seen.status], at)
         return facts
+
+    def _fill(self, key: tuple[TradeId, OrderNo], record: Record, size: Size, matched_at: Micros, at: Micros) -> None:
+        self.fills[key] = Settlement.MATCHED
+        self._unsettled[key] = self._matched_at[key[0]] = matched_at
+        record.trades.append(key[0])
+        record.filled += size
+        if record.filled >= record.place.size and record.in_play:
+            self._out_of_play(record, at)
+        if not record.owed:
+            self.debts.paid(record)
+
+    def _settle(self, key: tuple[TradeId, OrderNo], status: Settlement, at: Micros) -> list[Fact]:
+        """Move a fill's settlement on, forward only; what contradicts its end is counted."""
+        moves = settles(self.fills[key], status)
+        if moves is None:
+            self.counts["impossible_settlements"] += 1
+        if not moves:
+            return []
+        self.fills[key] = status
+        if status.final:
+            self._unsettled.pop(key, None)
+        return [Settled(at, key[1], key[0], status)]
 
     # What REST says.
 
-    def snapshot(self, seen: Snapshot, at: Micros) -> tuple[list[Fact], list[Record]]:
-        """Take a complete snapshot: it may add, never undo; returns the orders it does not know, to be asked for.
+    def snapshot(self, seen: Snapshot, at: Micros) -> Judged:
+        """Take a complete snapshot: it may add, never undo (O5).
 
-        One that shows an ended order, or lacks a trade that we know, is older than what we know: what it lacks says
-        nothing (O5).
+        One that shows an order which ended a moment ago, or lacks a trade that we know, is older than what we know. An
+        order that is shown long after its end, or after it was given up, does rest, and must not.
         """
         facts: list[Fact] = []
         listed = {order.order_id: order for order in seen.orders}
-        known = listed.keys() & self.by_id.keys()
-        self.strangers = listed.keys() - known
-        self.undead = {order_id for order_id in known if not self.by_id[order_id].in_play}
-        for order_id in known - self.undead:
-            record = self.by_id[order_id]
-            record.missing = 0
-            self._says_matched(record, listed[order_id].size_matched)
-            facts += self._shown(record, at)
-        older = bool(self.undead) or self._lacks_a_trade(seen)
+        older = self._lacks_a_trade(seen)
+        self.strangers = listed.keys() - self.by_id.keys()
+        self.undead = set()
+        for order in seen.orders:
+            record = self.by_id.get(order.order_id)
+            if record is None:
+                continue
+            if record.in_play:
+                record.missing = 0
+                self._says_matched(record, order.size_matched, at)
+                facts += self._shown(record, order.status, at)
+            elif self._ended_before(record, seen.started):
+                self.undead.add(order.order_id)
+            elif record.ended_at is not None and record.ended_at < seen.started:
+                older = True
         for trade in seen.trades:
             facts += self.trade_seen(trade, at)
         absent = [each for each in self.in_play() if each.sent_at < seen.started and each.order_id not in listed]
         if older:
             self.counts["older_snapshots"] += 1
-            for record in absent:
-                self._check_at(record, Micros(at + AGAIN))
-            return facts, []
-        return facts, absent
+            return Judged(facts, [], older=True)
+        return Judged(facts, absent, older=False)
+
+    def _ended_before(self, record: Record, started: Micros) -> bool:
+        """Whether an order ended so long before a look that REST knows of it; one that was given up may rest anyhow."""
+        return record.given_up or record.ended_at is None or record.ended_at < started - SURE
 
     def _lacks_a_trade(self, seen: Snapshot) -> bool:
         there = {trade.trade_id for trade in seen.trades}
         return any(
-            at > seen.since + SECOND and trade not in there and at < seen.started - SECOND
+            seen.since + SECOND < at < seen.started - SECOND and trade not in there
             for trade, at in self._matched_at.items()
         )
 
     def looked_up(self, record: Record, found: OpenOrder | None, at: Micros) -> list[Fact]:
-        """Take what one order says of itself; None: the exchange does not know it (any more) (reference 3.4)."""
+        """Take what one order says of itself; None: the exchange does not know it (any more) (reference 3.4).
+
+        An order that stays unknown is over. It counts as cancelled, even where no answer ever proved that it arrived:
+        should a fill of it come yet, it is a fill.
+        """
         if not record.in_play:
             return []
         if found is not None:
             record.missing = 0
-            self._says_matched(record, found.size_matched)
-            if found.status in (OrderStatus.CANCELED, OrderStatus.EXPIRED):
-                news = News.EXPIRED if found.status is OrderStatus.EXPIRED else News.CANCELED
-                return self._end(record, news, at, found.status_text)
+            self._says_matched(record, found.size_matched, at)
+            if found.status in ENDS:
+                return self._end(record, ENDS[found.status], at, found.status_text)
             if found.status is OrderStatus.INVALID:
-                return self._end(record, News.REJECTED if not record.shown else News.CANCELED, at, found.status_text)
-            return self._shown(record, at)
+                ever = record.shown or record.filled
+                return self._end(record, News.CANCELED if ever else News.REJECTED, at, found.status_text)
+            return self._shown(record, found.status, at)
         record.missing += 1
-        if record.missing < 2 or (record.standing is not Standing.TAKEN and at < record.sent_at + SURE):
-            self._check_at(record, Micros(at + AGAIN))
+        if record.missing < MISSES or at < record.sent_at + SURE:
+            wait_until = record.sent_at + SURE if record.missing >= MISSES else 0
+            record.look_at(Micros(max(at + AGAIN, wait_until)))
             return []
         if record.standing is Standing.TAKEN:
             return self._end(record, News.CANCELED, at, "" if record.cancel_asked else "gone from the exchange")
-        return self._end(record, News.REJECTED, at, "it never arrived at the exchange")
+        record.given_up = True
+        return self._end(record, News.CANCELED, at, "it never arrived at the exchange")
 
     # What is to be looked at.
 
     def next_check(self) -> Micros | None:
         """Return when the next order wants to be looked up."""
-        return min((record.checks[0] for record in self.in_play() if record.checks), default=None)
+        due = [record.checks[0] for record in self._in_play.values() if record.checks]
+        debt = self.debts.next_look()
+        return min(due if debt is None else [*due, debt], default=None)
 
     def take_due(self, at: Micros) -> bool:
         """Say whether a snapshot is due now, and strike off what it will answer."""
-        due = bool(self._owed)
-        for record in self.in_play():
+        due = self.debts.take_due(at)
+        for record in self._in_play.values():
             while record.checks and record.checks[0] <= at:
                 record.checks.pop(0)
                 due = True
@@ -293,18 +263,24 @@ class OrderLife:
     @property
     def owed(self) -> bool:
         """Whether trades are missing."""
-        return bool(self._owed)
+        return bool(self.debts)
 
     # How an order moves on; each step is told once.
 
-    def _taken(self, record: Record, news: News, at: Micros) -> list[Fact]:
+    def _taken(self, record: Record, at: Micros) -> list[Fact]:
         if record.standing not in (Standing.SENT, Standing.UNKNOWN):
             return []
         record.standing = Standing.TAKEN
-        return [OrderNews(at, record.no, news, "", record.order_id)]
+        return [OrderNews(at, record.no, News.ACCEPTED, "", record.order_id)]
 
-    def _shown(self, record: Record, at: Micros) -> list[Fact]:
-        if record.shown or not record.in_play:
+    def _shown(self, record: Record, status: OrderStatus, at: Micros) -> list[Fact]:
+        """Take it that an order is there; a status that says neither where it stands nor its end is asked again."""
+        if not record.in_play:
+            return []
+        if status not in ON_THE_BOOK:
+            record.look_at(Micros(at + AGAIN))
+            return self._taken(record, at)
+        if record.shown:
             return []
         record.shown = True
         record.standing = Standing.TAKEN
@@ -313,38 +289,31 @@ class OrderLife:
     def _end(self, record: Record, news: News, at: Micros, why: str) -> list[Fact]:
         if not record.in_play:
             return []
-        record.standing = Standing.ENDED
-        record.checks = []
+        record.given_up = record.given_up or news is News.REJECTED
+        self._out_of_play(record, at)
         return [OrderNews(at, record.no, news, why, record.order_id)]
 
-    def _says_matched(self, record: Record, matched: int) -> None:
+    def _out_of_play(self, record: Record, at: Micros) -> None:
+        record.end(at)
+        del self._in_play[record.no]
+        self._ended[record.no] = record
+
+    def _says_matched(self, record: Record, matched: int, at: Micros) -> None:
         record.matched = max(record.matched, matched)
         if record.owed:
-            self._owes(record)
+            self.debts.owe(record, at)
 
-    def _owes(self, record: Record) -> None:
-        self._owed.add(record.order_id)
-
-    def _settle_debt(self, record: Record) -> None:
-        if record.filled >= record.place.size:
-            record.standing = Standing.ENDED
-            record.checks = []
-        if not record.owed:
-            self._owed.discard(record.order_id)
-
-    def pay(self, trades_until: Micros) -> None:
-        """Forget debts that a complete list of trades did not bear out; an order that is matched is looked up again."""
-        for order_id in list(self._owed):
-            record = self.by_id[order_id]
-            if not record.owed:
-                self._owed.discard(order_id)
-            elif record.in_play:
-                self._check_at(record, Micros(trades_until + AGAIN))
-
-    def _check_at(self, record: Record, at: Micros) -> None:
-        record.checks = sorted({*record.checks, at})
-
-
-def ids(records: Iterable[Record]) -> Sequence[str]:
-    """Return the exchange's ids of some orders."""
-    return [record.order_id for record in records]
+    def forget(self, before: Micros) -> list[Record]:
+        """Forget the orders that ended before a time, all fills of which are final; return them."""
+        gone: list[Record] = []
+        for record in self._ended.values():
+            if record.ended_at is None or record.ended_at >= before:
+                break
+            if not record.owed and all(self.fills[trade, record.no].final for trade in record.trades):
+                gone.append(record)
+        for record in gone:
+            del self.records[record.no], self.by_id[record.order_id], self._ended[record.no]
+            for trade in record.trades:
+                del self.fills[trade, record.no]
+                self._matched_at.pop(trade, None)
+        return gone

@@ -33,7 +33,7 @@ from pmrun.runner.units import Micros
 if TYPE_CHECKING:
     from pmrun.plugins.feeds.live import Polymarket
 
-log = logger.bind(module="market_manager")
+log = logger.bind(module="markets")
 ASK_EVERY = 0.2  # seconds between looks at what is to be read by REST
 
 Heard = Callable[[Parsed, Micros], None]
@@ -46,6 +46,7 @@ class Network(NamedTuple):
 
     http: httpx.AsyncClient
     connect: Connect
+    rng: Random = Random()  # of the waits that are drawn
 
 
 @asynccontextmanager
@@ -70,12 +71,12 @@ class LiveMarkets(MarketListener):
         now: Callable[[], Micros],
         bell: Bell,
         nursery: trio.Nursery,
-        rng: Random,
     ) -> None:
         """Take the markets, and how to reach them."""
         self.markets = tuple(markets)
         self.books = LocalBooks(self.markets)
         self.connect = network.connect
+        self.rng = network.rng
         self.user_url = f"{settings.socket_url}/ws/user"
         self.counts: Counter[str] = Counter()
         self._settings = settings
@@ -89,7 +90,7 @@ class LiveMarkets(MarketListener):
             network.connect,
             self,
             now,
-            rng,
+            network.rng,
             assets_per_socket=settings.assets_per_socket,
         )
         self._started = now()
@@ -106,19 +107,18 @@ class LiveMarkets(MarketListener):
         now: Callable[[], Micros],
         bell: Bell,
         nursery: trio.Nursery,
-        rng: Random,
     ) -> Self:
         """Ask the exchange for the markets; raises DataError, ExchangeError or ProtocolViolation."""
-        rest = Rest(network.http, _urls(settings), None, None, Budget(now), now)
+        rest = Rest(network.http, _urls(settings), None, None, Budget(now), now, chance=network.rng.random)
         markets = await find_markets(rest, settings.choice(), now())
-        return cls(settings, network, markets, rest, now, bell, nursery, rng)
+        return cls(settings, network, markets, rest, now, bell, nursery)
 
     def account_rest(
         self, signer: Signer, api_key: ApiKey | None, audit: Callable[[Exchanged], None] | None = None
     ) -> Rest:
         """Return the calls of an account at the same exchange, with a budget of its own."""
         http, urls = self._network.http, _urls(self._settings)
-        return Rest(http, urls, signer, api_key, Budget(self._now), self._now, audit)
+        return Rest(http, urls, signer, api_key, Budget(self._now), self._now, audit, chance=self.rng.random)
 
     def hear(self, heard: Heard, dropped: Dropped, noted: Noted) -> None:
         """Have every frame, every loss of books, and news of ticks and statuses told."""
@@ -218,7 +218,7 @@ class LiveMarkets(MarketListener):
     def info_with_prints(self, at: Micros) -> FeedInfo:
         """Return the same as of a moment; a live feed has prints, whether or not one came yet."""
         frames = self.counts["frames"]
-        remarks = [f"{name}: {count}" for name, count in self.counts.items() if name != "frames"]
+        remarks = [f"live: market sockets: {name} {count}" for name, count in self.counts.items() if name != "frames"]
         return FeedInfo(
             name="polymarket",
             source=self._settings.clob_url,

@@ -1,25 +1,30 @@
 """What is true at the exchange before a session begins: cash, holdings, and orders that rest (R13)."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import trio
 from loguru import logger
 
-from pmrun.plugins.exchanges.polymarket.life import SETTLEMENTS, Record
+from pmrun.plugins.exchanges.polymarket.fills import own_parts
+from pmrun.plugins.exchanges.polymarket.life import SETTLEMENTS
+from pmrun.plugins.exchanges.polymarket.news import TradeSeen
+from pmrun.plugins.exchanges.polymarket.order_record import Record
 from pmrun.plugins.exchanges.polymarket.rest import Rest
 from pmrun.plugins.exchanges.polymarket.wire_rest import OpenOrder
 from pmrun.runner.account_file import AccountFile
+from pmrun.runner.account_records import FillRecord, OrderRecord
 from pmrun.runner.errors import ExchangeError
 from pmrun.runner.facts import Carried, Fact, FundsSeen, HoldingSeen, Listed, OrderFound
 from pmrun.runner.intents import Place, Reason
 from pmrun.runner.market import Market, MarketNo, Outcome, TokenId
-from pmrun.runner.orders import OrderNo, Purpose, State
+from pmrun.runner.orders import OrderNo, Purpose, State, TradeId
 from pmrun.runner.units import SECOND, Cash, Micros, Side, Size
 
 log = logger.bind(module="order_manager")
 AT_ONCE = 8  # balances asked for side by side
 LOOK_BACK = Micros(3_600 * SECOND)  # trades of so long ago are settled, or somebody has noticed
+LOOK_BACK_BEFORE = Micros(60 * SECOND)  # what the exchange's clock may be behind, and more
 CLOCK_OFF = Micros(5 * SECOND)  # what the exchange's clock may differ by
 
 
@@ -31,6 +36,7 @@ class Truth:
     cash: Cash
     shares: dict[TokenId, int]
     adopted: list[tuple[Record, Size]]
+    before: frozenset[str]  # trades that the balances hold already
 
 
 async def check_clock(rest: Rest, now: Callable[[], Micros]) -> None:
@@ -42,43 +48,67 @@ async def check_clock(rest: Rest, now: Callable[[], Micros]) -> None:
         raise ExchangeError(f"this machine's clock is {-off / SECOND:+.0f} s off the exchange's: set it (NTP)")
 
 
-async def settled(rest: Rest, now: Callable[[], Micros], within: float) -> None:
-    """Wait until no trade of an earlier session is under way: balances say nothing of those."""
+async def settled(
+    rest: Rest, account: AccountFile, now: Callable[[], Micros], within: float
+) -> dict[str, TradeSeen]:
+    """Wait until no trade of an earlier session is under way, for balances say nothing of those; return the trades."""
     with trio.move_on_after(within):
         while True:
-            open_trades = [
-                each for each in await rest.trades(Micros(now() - LOOK_BACK)) if not SETTLEMENTS[each.status].final
-            ]
-            if not open_trades:
-                return
-            log.info("{} trades of an earlier session are settling", len(open_trades))
+            trades = await _trades(rest, account, now())
+            under_way = sum(not SETTLEMENTS[each.status].final for each in trades.values())
+            if not under_way:
+                return trades
+            log.info("{} trades of an earlier session are settling", under_way)
             await trio.sleep(1)
     raise ExchangeError(f"trades of an earlier session have not settled within {within:g} s: start again later")
+
+
+async def _trades(rest: Rest, account: AccountFile, at: Micros) -> dict[str, TradeSeen]:
+    """Return the trades of the last hour, and all that an order may have had whose end nobody saw."""
+    first = min((each.sent_at_us for each in account.unfinished()), default=at)
+    since = min(Micros(at - LOOK_BACK), Micros(first - LOOK_BACK_BEFORE))
+    return {trade.trade_id: trade for trade in await rest.trades(since)}
 
 
 async def truth(
     rest: Rest, account: AccountFile, markets: Sequence[Market], now: Callable[[], Micros], within: float = 60.0
 ) -> Truth:
-    """Ask for everything; raises ExchangeError or ProtocolViolation when it cannot be had whole."""
+    """Ask for everything; raises ExchangeError or ProtocolViolation when it cannot be had whole.
+
+    What rests may fill while we ask: everything is asked for until no trade came in between.
+    """
     await check_clock(rest, now)
-    await settled(rest, now, within)
-    cash = Cash((await rest.balance()).balance)
-    shares = await _holdings(rest, markets)
-    resting = await rest.open_orders()
-    _close_unfinished(account, {order.order_id for order in resting}, now())
+    deadline = trio.current_time() + within
+    while True:
+        trades = await settled(rest, account, now, max(deadline - trio.current_time(), 0.0))
+        cash = Cash((await rest.balance()).balance)
+        shares = await _holdings(rest, markets)
+        resting = await rest.open_orders()
+        if (await _trades(rest, account, now())).keys() <= trades.keys():
+            break
+        log.info("an order of ours traded meanwhile: once more")
     at = now()
-    facts: list[Fact] = [Carried(at, node, values) for node, values in account.carried(at).items()]
-    facts += [Listed(at, MarketNo(number), market) for number, market in enumerate(markets)]
-    facts.append(FundsSeen(at, cash))
+    _keep_fills(account, trades.values(), markets)
+    _close_unfinished(account, {order.order_id for order in resting}, at)
+    adopted = list(_adopted(resting, markets, at))
+    facts = [*_facts(account, markets, cash, shares, at), *(_found(record, filled, at) for record, filled in adopted)]
+    return Truth(facts, cash, shares, adopted, frozenset(trades))
+
+
+def _facts(
+    account: AccountFile, markets: Sequence[Market], cash: Cash, shares: dict[TokenId, int], at: Micros
+) -> Iterator[Fact]:
+    for node, values in account.carried(at).items():
+        yield Carried(at, node, values)
+    for number, market in enumerate(markets):
+        yield Listed(at, MarketNo(number), market)
+    yield FundsSeen(at, cash)
     for number, market in enumerate(markets):
         for outcome in Outcome:
             held = Size(shares[market.token(outcome)])
             if held:
                 cost = cost_of(account, market.token(outcome), held)
-                facts.append(HoldingSeen(at, MarketNo(number), outcome, held, cost))
-    adopted = list(_adopted(resting, markets, at))
-    facts += [_found(record, filled, at) for record, filled in adopted]
-    return Truth(facts, cash, shares, adopted)
+                yield HoldingSeen(at, MarketNo(number), outcome, held, cost)
 
 
 async def _holdings(rest: Rest, markets: Sequence[Market]) -> dict[TokenId, int]:
@@ -103,11 +133,52 @@ def cost_of(account: AccountFile, token: TokenId, held: Size) -> Cash:
     return Cash((paid * explained // bought if bought else 0) + held - explained)
 
 
+def _keep_fills(account: AccountFile, trades: Iterable[TradeSeen], markets: Sequence[Market]) -> None:
+    """Write down the fills that an earlier session did not see any more: they say what holdings cost."""
+    fees = {market.token(each): market.fees for market in markets for each in Outcome}
+    known, conditions = _Known(account), {market.condition for market in markets}
+    for trade in trades:
+        if trade.condition not in conditions:
+            continue  # its fees are not known here
+        for part in own_parts(trade, known, fees):
+            account.fill(
+                FillRecord(
+                    trade_id=TradeId(trade.trade_id),
+                    exchange_order_id=part.order_id,
+                    price_e4=part.price,
+                    size_e6=part.size,
+                    cash_e6=part.cash,
+                    fee_e6=part.fee,
+                    status=SETTLEMENTS[trade.status],
+                    at_us=trade.matched_at,
+                )
+            )
+
+
+class _Known:
+    """The ids of the orders in an account's file."""
+
+    def __init__(self, account: AccountFile) -> None:
+        self._account = account
+
+    def __contains__(self, order_id: object) -> bool:
+        return self._account.known(str(order_id))
+
+
 def _close_unfinished(account: AccountFile, resting: set[str], at: Micros) -> None:
     """Write of an earlier session's orders that they are over, where they do not rest any more."""
     for record in account.unfinished():
         if record.exchange_order_id is not None and record.exchange_order_id not in resting:
-            account.state(record.exchange_order_id, State.CANCELED, record.filled_e6, at, "gone at the next start")
+            filled = _filled(account, record)
+            state = State.FILLED if filled >= record.size_e6 else State.CANCELED
+            account.state(record.exchange_order_id, state, filled, at, "gone at the next start")
+
+
+def _filled(account: AccountFile, record: OrderRecord) -> Size:
+    """Return what was filled of an order, by its fills; one that failed filled it all the same (O1)."""
+    order_id = record.exchange_order_id
+    fills = [] if order_id is None else account.fills(order_id)
+    return Size(max(record.filled_e6, sum(fill.size_e6 for fill in fills)))
 
 
 def _adopted(resting: Sequence[OpenOrder], markets: Sequence[Market], at: Micros) -> list[tuple[Record, Size]]:

@@ -1,0 +1,100 @@
+"""`pmrun doctor`: what would keep an account from trading, why, and the cure."""
+
+import json
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import trio
+
+from pmrun.runner.assembly import Plan, plan
+from pmrun.runner.compose import compose_config
+from pmrun.runner.live import clock
+from pmrun.runner.progress import Progress
+from pmrun.runner.stopping import Stop
+from pmrun.runner.verbs import VerbParser
+
+if TYPE_CHECKING:
+    from pmrun.plugins.exchanges.polymarket.doctor_findings import Finding
+
+
+def main(arguments: list[str]) -> int:
+    """Look, and say what was found; return 0 when it could trade, 2 for configuration, 3 for what would be refused."""
+    parser = VerbParser("pmrun doctor", description="What would keep an account from trading, why, and the cure.")
+    parser.add_argument("overrides", nargs="*", metavar="OVERRIDE", help="as for a run, such as exchange=live")
+    parser.add_argument("--heartbeat", action="store_true", help="send one, where no order rests that it could cancel")
+    parser.add_argument("--json", action="store_true", help="for scripts")
+    given = parser.parse_intermixed_args(arguments)
+    made = planned(given.overrides)
+    from pmrun.plugins.exchanges.polymarket.doctor import live_feed
+    from pmrun.plugins.exchanges.polymarket.doctor_findings import exit_code
+
+    feed = live_feed(made)
+    found = _looked(made, given.heartbeat)
+    if given.json:
+        print(json.dumps(_plain(found, feed.clob_url, feed.simulated), indent=1, ensure_ascii=False))
+    else:
+        _show(found, feed.clob_url, feed.simulated)
+    return exit_code(found)
+
+
+def planned(overrides: list[str]) -> Plan:
+    """Build what a run of these overrides would be made of; without a strategy, as with reward_mm."""
+    strategy = [] if any(each.startswith("strategy=") for each in overrides) else ["strategy=reward_mm"]
+    return plan(compose_config([*strategy, *overrides]))
+
+
+def _looked(made: Plan, heartbeat: bool) -> "list[Finding]":
+    try:
+        return trio.run(_look, made, heartbeat)
+    except BaseExceptionGroup as group:
+        raise _first(group) from None
+
+
+def _first(error: BaseException) -> BaseException:
+    """Return what went wrong, out of the nurseries it went through."""
+    return _first(error.exceptions[0]) if isinstance(error, BaseExceptionGroup) else error
+
+
+async def _look(made: Plan, heartbeat: bool) -> "list[Finding]":
+    from pmrun.plugins.exchanges.polymarket.doctor import examine
+    from pmrun.plugins.exchanges.polymarket.live_markets import real_network
+
+    stop = Stop()
+    with stop.listening(), stop.ends_the_wait(), Progress(show=True) as progress:
+        async with trio.open_nursery() as nursery, real_network(nursery) as network:
+            found = await examine(
+                made,
+                network,
+                clock(),
+                os.environ,
+                Path.cwd(),
+                heartbeat,
+                lambda name: progress.say(f"looking at {name}"),
+            )
+            nursery.cancel_scope.cancel()
+        return found
+    raise stop.left()
+
+
+def _plain(found: "Sequence[Finding]", source: str, simulated: bool) -> dict[str, object]:
+    from pmrun.plugins.exchanges.polymarket.doctor_findings import exit_code
+
+    code = exit_code(found)
+    checks = [{name: getattr(each, name) for name in ("check", "level", "seen", "cure")} for each in found]
+    return {"exchange": source, "simulated": simulated, "could_trade": not code, "exit_code": code, "checks": checks}
+
+
+def _show(found: "Sequence[Finding]", source: str, simulated: bool) -> None:
+    from pmrun.plugins.exchanges.polymarket.doctor_findings import lines, table, verdict
+
+    print(f"{'simulated exchange' if simulated else 'Polymarket'} at {source}")
+    if sys.stdout.isatty():
+        from rich.console import Console
+
+        Console().print(table(found))
+    else:
+        print(*lines(found), sep="\n")
+    print(verdict(found))
