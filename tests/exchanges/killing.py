@@ -8,7 +8,6 @@ import gc
 import shutil
 from collections import Counter
 from collections.abc import Callable, Coroutine, Iterator, Sequence
-from contextlib import nullcontext, suppress
 from pathlib import Path
 from random import Random
 from types import AsyncGeneratorType, FrameType
@@ -19,6 +18,7 @@ from rehearsal import WALLET, Rehearsal
 from verdicts import duplicates
 
 from pmrun.plugins.exchanges.polymarket.exchange import PolymarketExchange
+from pmrun.runner.errors import PmrunError
 from pmrun.runner.market import Outcome
 from pmrun.runner.units import SECOND
 
@@ -54,11 +54,11 @@ def _frames(awaited: Any) -> Iterator[FrameType]:
 class Wanted(NamedTuple):
     """When to kill: at the n-th step of a kind, or of any kind; or so many seconds after the n-th request has left."""
 
-    name: str
     kind: Kind | None = None
     times: int = 1
     request: str | None = None
     after: float = 0.0
+    checked: bool = False  # not before the run has lived long enough to be checked
 
 
 class KillSwitch(trio.abc.Instrument):
@@ -72,10 +72,11 @@ class KillSwitch(trio.abc.Instrument):
         self._kill: Callable[[], None] = lambda: None
         self._run: trio.lowlevel.Task | None = None
         self._left = 0
+        self.checked = False  # whether the run has been
 
     def watch(self, kill: Callable[[], None], wanted: Wanted | None) -> None:
         """Watch a run that begins in the present task."""
-        self.seen, self.steps, self.killed_at = Counter(), 0, None
+        self.seen, self.steps, self.killed_at, self.checked = Counter(), 0, None, False
         self._kill, self._wanted = kill, wanted
         self._run = trio.lowlevel.current_task()
         self._left = 0 if wanted is None or wanted.request is not None else wanted.times
@@ -93,7 +94,8 @@ class KillSwitch(trio.abc.Instrument):
             return
         self.seen[kind] += 1
         self.steps += 1
-        if self._wanted is not None and self._left and self._wanted.kind in (None, kind):
+        wanted = self._wanted
+        if wanted is not None and self._left and wanted.kind in (None, kind) and self.checked >= wanted.checked:
             self._left -= 1
             if not self._left:
                 self.killed_at = kind
@@ -115,14 +117,15 @@ class KillSwitch(trio.abc.Instrument):
 class Killing:
     """One exchange, and runs against it that are killed and started again."""
 
-    def __init__(self, run: Rehearsal, seed: int) -> None:
+    def __init__(self, run: Rehearsal) -> None:
         self.run = run
         self.switch = KillSwitch()
         self.kinds: Counter[Kind] = Counter()  # of kill points that fired
-        self.missed: list[Kind] = []  # that were wanted, and did not come
+        self.missed: list[Wanted] = []  # that did not come
         self.complaints: list[str] = []
-        self._random = Random(f"kills {seed}")
-        self._checked = 0
+        self.checks = 0
+        self.refused_starts = 0
+        self._random = Random(f"kills {run.seed}")
 
     async def until_killed(self, wanted: Wanted | None, seconds: float) -> bool:
         """Run until it is killed, or for so long; say whether it was. What rests is checked on the way."""
@@ -132,9 +135,7 @@ class Killing:
                 if wanted is not None and wanted.request is not None:
                     nursery.start_soon(self._kill_after_request, wanted, scope)
                 self.switch.watch(lambda: self._strike(scope), wanted)
-                with suppress(Exception) if wanted else nullcontext():  # what a dying run says is not heard
-                    await self.run.run(f"feed.stop_after={seconds}")
-                self.switch.unwatch()
+                await self._run(seconds, wanted is None)
                 nursery.cancel_scope.cancel()
         self.switch.unwatch()
         if self.switch.killed_at is None:
@@ -142,15 +143,32 @@ class Killing:
         self.kinds[self.switch.killed_at] += 1
         return True
 
+    async def _run(self, seconds: float, to_the_end: bool) -> None:
+        try:
+            await self.run.run(f"feed.stop_after={seconds}")
+        except* PmrunError:
+            if self.switch.killed_at is None:  # what a dying run says is not heard
+                self.refused_starts += 1  # the exchange was down; whoever keeps the service starts it again
+                if to_the_end:
+                    raise
+        finally:
+            self.switch.unwatch()
+
     async def _kill_after_request(self, wanted: Wanted, scope: trio.CancelScope) -> None:
         """Kill while a request, or its answer, is on its way."""
-        before = self.run.sent[wanted.request or ""]
-        while self.run.sent[wanted.request or ""] < before + wanted.times:
+        while wanted.checked and not self.switch.checked:
+            await trio.sleep(0.5)
+        before = self._sent(wanted)
+        while self._sent(wanted) < before + wanted.times:
             await self.run.request_sent.wait()
         await trio.sleep(wanted.after)
         there = wanted.after < self.run.request_latency / SECOND
-        self.switch.killed_at = f"{wanted.request}, {'on its way' if there else 'arrived, or its answer on its way'}"
+        self.switch.killed_at = f"{wanted.request} {'on its way' if there else 'has arrived'}"
         self._strike(scope)
+
+    def _sent(self, wanted: Wanted) -> int:
+        assert wanted.request is not None
+        return sum(times for name, times in self.run.sent.items() if name.startswith(wanted.request))
 
     def _strike(self, scope: trio.CancelScope) -> None:
         """Cut the run off as the kernel would: the disk is as it is now, connections break, nothing more is sent."""
@@ -173,7 +191,8 @@ class Killing:
             exchange = self.run.exchange
             if exchange is not None and not exchange.trading.busy() and not self._unsettled():
                 self._check(exchange)
-                self._checked = self.run.runs
+                self.switch.checked = True
+                self.checks += 1
                 return
             await trio.sleep(0.25)
 
@@ -191,24 +210,20 @@ class Killing:
             for token in (None, *(market.token(each) for each in Outcome)):
                 theirs = engine.balance(WALLET, token)
                 if held.get(token, 0) != theirs:
-                    self.complaints.append(f"run {number}: of {token or 'cash'} {held.get(token, 0)}, not {theirs}")
-
-    @property
-    def checked(self) -> bool:
-        """Whether the last run lived long enough to be checked."""
-        return self._checked == self.run.runs
+                    said = f"of {token or 'cash'} {held.get(token, 0)}, the exchange has {theirs}"
+                    self.complaints.append(f"run {number}: {said}")
 
     async def rounds(self, wanted: Sequence[Wanted], longest: float, last: float) -> None:
         """Kill again and again, start anew each time after a moment, and end in order."""
         for each in wanted:
             if not await self.until_killed(each, longest):
-                self.missed.append(each.name)
+                self.missed.append(each)
             await trio.sleep(self._random.uniform(0.01, 3))
         await self.until_killed(None, last)
         self._at_the_end()
 
     def _at_the_end(self) -> None:
-        if not self.checked:
+        if not self.switch.checked:
             self.complaints.append("the last run was not checked")
         self.complaints += duplicates(self.run)
         self.complaints += [f"{order_id} rests at the end" for order_id in self.run.resting()]
@@ -218,3 +233,26 @@ class Killing:
 def played(killing: Killing, scene: Callable[[], Coroutine[Any, Any, None]]) -> None:
     """Play rounds on the rehearsal's exchange, watched."""
     killing.run.play(scene, (killing.switch,))
+
+
+# What goes wrong besides, so that what is done about it is on the path, too.
+TROUBLES = [
+    {"fault": "lost_after_accept", "chance": 0.05, "where": {"path": "/order*"}},
+    {"fault": "lost_before", "chance": 0.05, "where": {"path": "/order*"}},
+    {"fault": "server_error", "chance": 0.05, "reached": "either", "where": {"path": "/order*"}},
+    {"fault": "server_error", "chance": 0.02, "where": {"path": "/data/order*"}},
+    {"fault": "disconnect", "every": 47, "jitter": 10, "where": {"channel": "user"}},
+]
+REQUESTS = ("POST /order", "DELETE /")  # one order or several
+
+
+def random_moments(count: int, seed: int, checked: bool) -> list[Wanted]:
+    """Return moments to kill at: half of them anywhere on the order path, half while a request is under way."""
+    random, found = Random(f"moments {seed}"), list[Wanted]()
+    for number in range(count):
+        if number % 2:
+            found.append(Wanted(times=random.randint(1, 400), checked=checked))
+        else:
+            request, after = random.choice(REQUESTS), random.uniform(0, 0.1)
+            found.append(Wanted(request=request, times=random.randint(1, 3), after=after, checked=checked))
+    return found

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from random import Random
-from typing import Any
+from typing import Any, cast
 
 import httpx
 import trio
@@ -26,6 +26,7 @@ from pmrun.plugins.exchanges.embedded.faults import Faults
 from pmrun.plugins.exchanges.embedded.host import Host, HostSettings
 from pmrun.plugins.exchanges.embedded.memory import MemoryNetwork
 from pmrun.plugins.exchanges.embedded.terms import OrderView, TradeView
+from pmrun.plugins.exchanges.embedded.timeline import moved
 from pmrun.plugins.exchanges.polymarket.exchange import PolymarketExchange
 from pmrun.plugins.exchanges.polymarket.live_markets import Network
 from pmrun.runner.assembly import Plan, plan
@@ -53,6 +54,30 @@ ADDRESSES = [
     "feed.socket_url=ws://memory",
 ]
 ARMED = ["exchange=live", "live.armed=true", "live.max_order_usd=10000", "live.max_resting_usd=100000"]
+# Limits that would end a session for hours, and a risk that waits for minutes, out of the way: orders are to flow.
+LIVELY = [
+    "strategy=reward_mm",
+    *ARMED,
+    "report=none",
+    "log.console=OFF",
+    "~risk.volatility",
+    "universe.max_markets=0",
+    "risk.daily_loss.max_loss=100000",
+    "risk.drawdown.max_drawdown=100000",
+    "risk.error_rate.max_errors=100000",
+    "risk.order_rate.max_requests=100000",
+]
+
+# At the touch, whatever stands behind it: everything that trades trades with us.
+AT_THE_TOUCH = ["pricing=maker_follow", "~risk.cliff", "~risk.protection_size", "~risk.hedge_protection"]
+
+
+def lively_feed(seed: int, markets: int, seconds: float, speed: float) -> FeedData:
+    """Return simulated markets in which so many seconds of trading happen in one."""
+    length = int((seconds + 120) * speed)
+    composed = _composed(("strategy=reward_mm", f"feed.markets={markets}", f"feed.length={length}", f"seed={seed}"))
+    data = cast(Any, plan(deepcopy(composed)).feed).open()
+    return moved(data, data.info.first_at, speed)
 
 
 @contextmanager
@@ -162,9 +187,7 @@ class Rehearsal:
     async def open(self, nursery: trio.Nursery) -> None:
         """Open the exchange."""
         self._start = trio.current_time()
-        self.host = Host(
-            self.engine, self.now, Crowd(self.engine, self.data), self.faults, self.settings, self.seed
-        )
+        self.host = Host(self.engine, self.now, Crowd(self.engine, self.data), self.faults, self.settings, self.seed)
         self.network = MemoryNetwork(self.host, self.request_latency, self.answer_latency)
         await nursery.start(self.network.run)
         nursery.start_soon(self._count_bare_seconds)
@@ -229,9 +252,7 @@ class Rehearsal:
 
     def resting(self) -> list[str]:
         """The ids of our orders that rest at the exchange."""
-        return [
-            order_id for order_id, order in self.engine._floor.resting.items() if order.ticket.wallet == WALLET
-        ]
+        return [order_id for order_id, order in self.engine._floor.resting.items() if order.ticket.wallet == WALLET]
 
     def trades(self) -> list[TradeView]:
         """Our trades, by the exchange."""
@@ -267,9 +288,7 @@ class Rehearsal:
 
     # Running.
 
-    def play(
-        self, scene: Callable[[], Awaitable[Any]], instruments: tuple[trio.abc.Instrument, ...] = ()
-    ) -> Any:
+    def play(self, scene: Callable[[], Awaitable[Any]], instruments: tuple[trio.abc.Instrument, ...] = ()) -> Any:
         """Open the exchange and play a scene with it, on a virtual clock and by the seed; return what it returns."""
 
         async def whole() -> Any:

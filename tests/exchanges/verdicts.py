@@ -12,7 +12,7 @@ from pmrun.plugins.exchanges.embedded.ledger import COLLATERAL
 from pmrun.plugins.exchanges.embedded.terms import TradeView
 from pmrun.runner.errors import PmrunError
 from pmrun.runner.facts import Fact, FeedLost, FeedRestored, Filled, OrderNews, Settled
-from pmrun.runner.intents import Halt, Intent, Observed
+from pmrun.runner.intents import Halt, Intent, Observed, Place
 from pmrun.runner.journal import End, Header, Moment, read_journal
 from pmrun.runner.orders import Settlement
 from pmrun.runner.units import SECOND, Side, cash_paid, cash_received
@@ -90,7 +90,7 @@ def _told(run: Rehearsal) -> dict[tuple[str, str], Part]:
                 found[fact.trade, fact.order] = Part(fact.size, cash - fact.fee, Settlement.MATCHED)
             elif isinstance(fact, Settled):
                 found[fact.trade, fact.order] = found[fact.trade, fact.order]._replace(status=fact.status)
-        sides |= {intent.order: intent.side for intent in intents if hasattr(intent, "side") and hasattr(intent, "order")}
+        sides |= {intent.order: intent.side for intent in intents if isinstance(intent, Place)}
     return {(trade, names[order][0]): part for (trade, order), part in found.items()}
 
 
@@ -132,19 +132,17 @@ def ledger(run: Rehearsal) -> list[str]:
 
 def oddities(run: Rehearsal) -> list[str]:
     """Complain of what the desk could not explain."""
-    found = []
-    for _, intents in steps(run):
-        for intent in intents:
-            if isinstance(intent, Observed) or (isinstance(intent, Halt) and intent.reason.code in BROKEN):
-                found.append(f"{type(intent).__name__} {intent.reason.code} {intent.reason.numbers}")
-    return found
+    return [
+        f"{type(intent).__name__} {intent.reason.code} {intent.reason.numbers}"
+        for _, intents in steps(run)
+        for intent in intents
+        if isinstance(intent, Observed) or (isinstance(intent, Halt) and intent.reason.code in BROKEN)
+    ]
 
 
 def halts(run: Rehearsal) -> Counter[str]:
     """Count halts by code: limits that tripped among them."""
-    return Counter(
-        intent.reason.code for _, intents in steps(run) for intent in intents if isinstance(intent, Halt)
-    )
+    return Counter(intent.reason.code for _, intents in steps(run) for intent in intents if isinstance(intent, Halt))
 
 
 def blind_seconds(run: Rehearsal) -> float:

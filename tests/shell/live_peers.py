@@ -26,8 +26,9 @@ from pmrun.runner.market import Outcome
 from pmrun.runner.runs import read_yaml
 
 CHAIN = 137
-LIVELY = ("--speed", "20", "--loop", "feed.markets=6")
+LIVELY = ("--speed", "20", "--loop", "feed.markets=6", "feed.length=3600")
 ARMED = ("live.armed=true", "live.max_order_usd=1000", "live.max_resting_usd=10000")
+LOUD = ("log.console=TRACE", "log.file=TRACE")
 QUICK = ("store=none", "report=none")
 QUOTING = ("strategy=reward_mm", "~risk.volatility")  # at once; the check wants two minutes of prices first
 

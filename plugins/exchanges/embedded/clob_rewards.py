@@ -200,6 +200,8 @@ class Rewards:
         return {
             **self._detailed(number, market, rewards),
             "market_id": gamma_id(number),
+            "event_id": "",
+            "image": "",
             "spread": price_number(Price(ask - bid)),
             "volume_24hr": Decimal(format_cash(market.volume_24h)) if market.volume_24h is not None else 0,
             "one_day_price_change": 0,

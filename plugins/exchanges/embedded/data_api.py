@@ -184,7 +184,7 @@ class DataApi:
             "outcome_index": 0 if outcome is Outcome.YES else 1,
             "opposite_token_id": market.token(outcome.other),
             "event_id": "",
-            "end_date": "" if market.ends_at is None else iso(market.ends_at),
+            "end_date": None if market.ends_at is None else iso(market.ends_at)[:10],
             "last_event_at": None,
             "first_entry_at": None,
         }

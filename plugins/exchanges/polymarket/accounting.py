@@ -124,9 +124,16 @@ class Accounting:
 
     def expected(self) -> dict[TokenId | None, int]:
         """Return what we expect the exchange to say of every balance; None: cash."""
-        return {None: self._reckoning.cash, **self._reckoning.shares}
+        balances: dict[TokenId | None, int] = {None: self._reckoning.cash}
+        balances.update(self._reckoning.shares)
+        return balances
 
     # What the exchange says (O8).
+
+    @property
+    def moving(self) -> bool:
+        """Whether there is anything to compare since the last time."""
+        return bool(self._ended or self._suspected or self._reckoning.touched)
 
     @property
     def suspicious(self) -> bool:

@@ -106,7 +106,7 @@ def read_api_key(environment: Mapping[str, str]) -> ApiKey | None:
     for name, text in found.items():
         if not _SENDABLE.fullmatch(text):
             raise ConfigError(
-                name, None, "holds a character that is none of ASCII, or a space or line break: copy it again"
+                name, None, "holds a space, a line break or a character outside ASCII: copy it again"
             )
     api_key = ApiKey(found[API_KEY], Secret(found[API_SECRET]), Secret(found[API_PASSPHRASE]))
     api_key.secret_bytes()

@@ -30,6 +30,7 @@ from pmrun.runner.units import Micros
 log = logger.bind(module="order_manager")
 VERIFIED_WITHIN = 20.0  # seconds for the proof that nothing rests
 RECONCILE_EVERY = 15.0  # seconds between comparisons of funds
+ANYHOW = 20  # comparisons of which one is made though nothing moved: money may come from elsewhere
 NO_USER_SOCKET = "no news of our own orders"
 
 
@@ -78,9 +79,7 @@ class PolymarketExchange(UserListener):
             forgotten=self.accounting.forget,
             ours=wire.account.known,
         )
-        self.trading = Trading(
-            wire.rest, wire.signer, self.life, data.markets, wire.caps, told, setup.now, wire.pace
-        )
+        self.trading = Trading(wire.rest, wire.signer, self.life, data.markets, wire.caps, told, setup.now, wire.pace)
         self.finished = False
         data.hear(self._heard, self._dropped, self._noted)
 
@@ -234,9 +233,12 @@ class PolymarketExchange(UserListener):
         self._tell([fact])
 
     async def _reconcile(self) -> None:
+        quiet = 0
         while True:
             await trio.sleep(RECONCILE_EVERY)
-            await self._compare()
+            quiet = 0 if self.accounting.moving else quiet + 1
+            if quiet % ANYHOW == 0:
+                await self._compare()
 
     async def _compare(self) -> None:
         await self.accounting.compare(self.trading.busy, self._tell, self.trading.look)

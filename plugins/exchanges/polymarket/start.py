@@ -48,9 +48,7 @@ async def check_clock(rest: Rest, now: Callable[[], Micros]) -> None:
         raise ExchangeError(f"this machine's clock is {-off / SECOND:+.0f} s off the exchange's: set it (NTP)")
 
 
-async def settled(
-    rest: Rest, account: AccountFile, now: Callable[[], Micros], within: float
-) -> dict[str, TradeSeen]:
+async def settled(rest: Rest, account: AccountFile, now: Callable[[], Micros], within: float) -> dict[str, TradeSeen]:
     """Wait until no trade of an earlier session is under way, for balances say nothing of those; return the trades."""
     with trio.move_on_after(within):
         while True:

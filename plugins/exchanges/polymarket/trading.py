@@ -172,9 +172,7 @@ class Trading:
         if not refusal:
             tick = self._ticks[place.market]
             try:
-                order = self._signer.order(
-                    token, place.side, place.price, place.size, tick, market.neg_risk, at=now
-                )
+                order = self._signer.order(token, place.side, place.price, place.size, tick, market.neg_risk, at=now)
             except ValueError as error:
                 refusal = f"cannot be signed: {error}"
             else:
@@ -301,9 +299,10 @@ class Trading:
     async def _clear(self, allowed: Callable[[Record], bool], gone: set[str]) -> list[str]:
         """Cancel what rests or may; return what that was. `gone` are those that the exchange said do not rest."""
         try:
-            listed = [each.order_id for each in await self._rest.open_orders() if self._leftover(each.order_id, allowed)]
+            everything = await self._rest.open_orders()
         except (ExchangeError, ProtocolViolation) as error:
             return [f"the exchange does not say what rests: {error}"]
+        listed = [each.order_id for each in everything if self._leftover(each.order_id, allowed)]
         unsure = [each for each in self.life.in_play() if not allowed(each) and not self._cannot_come(each, gone)]
         wanted = list(dict.fromkeys([*listed, *(each.order_id for each in unsure)]))
         if wanted:
