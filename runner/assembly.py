@@ -182,6 +182,10 @@ def plan(config: Mapping[str, Any]) -> Plan:
     )
     if made.bracket:
         check_bracket(made.fill)
+        if hasattr(made.feed, "connect"):
+            raise ConfigError("bracket", True, "needs a feed that can be run again: a tape or simulated markets")
+    if made.settings.stop_only and not getattr(made.executor, "armed", True):
+        raise ConfigError("live.armed", False, "stopping cancels real orders: set live.armed=true and both caps")
     Hooks(components)  # a hook of a wrong shape is a mistake in the configuration too
     for name in SHELL_NODES:
         check = getattr(built[name], "check", None)

@@ -31,7 +31,7 @@ overrides:
   --cfg job                show the whole composed run and stop
 
 other options: -h --help, --version, --hydra-help (Hydra's own options)
-exit codes: 0 done, 1 failed or not verified, 2 configuration, 3 exchange,
+exit codes: 0 done, 1 failed or not verified, 2 configuration, 3 exchange, 4 stopped while something may rest,
             130/143 stopped by a signal with nothing resting
 """
 

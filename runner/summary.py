@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from pmrun.runner.desk import Desk
-from pmrun.runner.facts import Fact, Filled, FundsSeen, Listed, OrderNews, Settled, each
+from pmrun.runner.facts import Fact, Filled, FundsSeen, HoldingSeen, Listed, OrderNews, Settled, each
 from pmrun.runner.intents import Cancel, CancelAll, Intent, Observed, Place, Refuse
 from pmrun.runner.orders import News, Settlement
 from pmrun.runner.ports import FeedInfo
@@ -38,11 +38,13 @@ class Tally:
         self.facts = 0
         self.intents = 0
         self.funds: Cash | None = None
+        self.held_before = 0  # what holdings found at the start had cost
         self._of_fact: dict[type[Any], Callable[[Any], None]] = {
             Filled: self._fill,
             OrderNews: self._news,
             Listed: self._listed,
             FundsSeen: self._funds_seen,
+            HoldingSeen: self._holding_seen,
             Settled: self._settled,
         }
 
@@ -82,6 +84,11 @@ class Tally:
     def _funds_seen(self, fact: FundsSeen) -> None:
         if self.funds is None:
             self.funds = fact.total
+
+    def _holding_seen(self, fact: HoldingSeen) -> None:
+        """What was held before the first order is no profit of this run."""
+        if not self.placed:
+            self.held_before += fact.cost
 
     def _settled(self, fact: Settled) -> None:
         self.failed += fact.status is Settlement.FAILED
@@ -133,12 +140,12 @@ def summarise(
 ) -> dict[str, Any]:
     """Return what came of a run (issue: run directory); `more` is what the shell knows.
 
-    `pnl_usd.total` is cash and holdings at the mid less the starting funds, after fees; expected rebates and rewards
+    `pnl_usd.total` is cash and holdings at the mid less what there was before, after fees; expected rebates and rewards
     are estimates and not part of it. `markets` is what the funnel says of them; `rewards` is what a rewards component
     estimated, None without one.
     """
     account = desk.account
-    total = desk.equity() - (tally.funds or 0)
+    total = desk.equity() - (tally.funds or 0) - tally.held_before
     return {
         "complete": True,
         **more,

@@ -4,13 +4,14 @@ The dying run's clean-up goes on in this process, but reaches nobody: its way to
 file that the next run finds is a copy of what was on disk at that moment.
 """
 
+import ast
 import gc
 import shutil
 from collections import Counter
-from collections.abc import Callable, Coroutine, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
 from pathlib import Path
 from random import Random
-from types import AsyncGeneratorType, FrameType
+from types import AsyncGeneratorType, FrameType, ModuleType
 from typing import Any, NamedTuple
 
 import trio
@@ -256,3 +257,36 @@ def random_moments(count: int, seed: int, checked: bool) -> list[Wanted]:
             request, after = random.choice(REQUESTS), random.uniform(0, 0.1)
             found.append(Wanted(request=request, times=random.randint(1, 3), after=after, checked=checked))
     return found
+
+
+def shortly(kind: Kind) -> str:
+    """Say a kind of kill point in short: what of ours awaits, and what it awaits in the end."""
+    parts = kind.split(" > ")
+    kept = [part for part in parts if part.split(".")[0] not in ("live", "transport", "retries", "listing", "session")]
+    return " > ".join(kept or parts[:1]) + (f" ({parts[-1]})" if kept and kept[-1] != parts[-1] else "")
+
+
+def awaits_of(*modules: ModuleType) -> dict[str, tuple[int, int]]:
+    """Return every await of some modules, by "module.function:line", with its first and last line."""
+    found = {}
+    for module in modules:
+        assert module.__file__ is not None
+        tree = ast.parse(Path(module.__file__).read_text(encoding="utf-8"))
+        for function in ast.walk(tree):
+            if isinstance(function, ast.AsyncFunctionDef):
+                for node in ast.walk(function):
+                    if isinstance(node, ast.Await):
+                        place = f"{Path(module.__file__).stem}.{function.name}:{node.lineno}"
+                        found[place] = node.lineno, node.end_lineno or node.lineno
+    return found
+
+
+def covered(place: str, lines: tuple[int, int], kinds: Iterable[Kind]) -> int:
+    """Return at how many kinds of kill points that fired an await stood."""
+    module = place.split(".")[0]
+    standing = {part for kind in kinds for part in kind.split(" > ")}
+    return sum(
+        part.split(".")[0] == module and lines[0] <= int(part.rpartition(":")[2]) <= lines[1]
+        for part in standing
+        if ":" in part
+    )

@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from commands import runs
 from live_peers import (
     ARMED,
     LOUD,
@@ -62,7 +61,7 @@ def refused(cwd, wallet, monkeypatch, capsys):
     monkeypatch.setenv("POLYMARKET_PRIVATE_KEY", wallet.key)
 
     def run(*arguments: str) -> tuple[int, str]:
-        code = cli.run([*QUOTING, *arguments])
+        code = cli.run(list(arguments))
         out, err = capsys.readouterr()
         assert (out, err.count("\n")) == ("", 1), err
         assert [path for path in cwd.rglob("*") if path.is_file()] == []
@@ -92,21 +91,21 @@ def test_a_run_that_is_not_armed_is_a_dry_run_and_nothing_leaves_this_machine(ex
 @pytest.mark.parametrize("missing", ["max_order_usd", "max_resting_usd"])
 def test_live_trading_without_caps_is_refused_before_anything_connects(missing, refused, nowhere):
     caps = [each for each in ARMED if missing not in each]
-    code, line = refused("exchange=live", *addresses(nowhere), *caps)
+    code, line = refused(*QUOTING, "exchange=live", *addresses(nowhere), *caps)
     assert code == 2
     assert f"{missing} must be set before live trading is armed: live.{missing}=DOLLARS" in line
 
 
 @pytest.mark.parametrize("how", [("exchange=live", *ARMED), ("exchange=paper", "feed=polymarket")])
 def test_an_exchange_that_cannot_be_reached_is_one_line_and_leaves_no_run(how, refused, nowhere):
-    code, line = refused(*how, *addresses(nowhere))
+    code, line = refused(*QUOTING, *how, *addresses(nowhere))
     assert code == 3
     assert f"127.0.0.1:{nowhere}" in line
 
 
 def test_a_wallet_without_its_key_is_one_line(exchange, refused, monkeypatch):
     monkeypatch.delenv("POLYMARKET_PRIVATE_KEY")
-    code, line = refused("exchange=live", *exchange.addresses, *ARMED)
+    code, line = refused(*QUOTING, "exchange=live", *exchange.addresses, *ARMED)
     assert code == 2
     assert line.startswith("pmrun: POLYMARKET_PRIVATE_KEY: is not set")
 
@@ -333,7 +332,7 @@ def test_a_passphrase_that_cannot_be_sent_is_not_shown_in_the_refusal(
     monkeypatch.setenv("POLYMARKET_API_KEY", api.api_key)
     monkeypatch.setenv("POLYMARKET_API_SECRET", api.api_secret)
     monkeypatch.setenv("POLYMARKET_API_PASSPHRASE", passphrase)
-    code, line = refused("exchange=live", *exchange.addresses, *ARMED)
+    code, line = refused(*QUOTING, "exchange=live", *exchange.addresses, *ARMED)
     assert code == 2
     assert line.startswith("pmrun: POLYMARKET_API_PASSPHRASE: holds a space, a line break or a character outside ASCII")
     assert "canary" not in line

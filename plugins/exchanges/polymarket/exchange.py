@@ -89,7 +89,7 @@ class PolymarketExchange(UserListener):
             await nursery.start(self.trading.run)
             nursery.start_soon(self._user.run)
             nursery.start_soon(self._reconcile)
-            self._trouble(NO_USER_SOCKET, True)  # nothing is quoted before it is there
+            self._troubles[NO_USER_SOCKET] = None  # nothing is quoted before it is there, and nothing has to be pulled
             task_status.started()
 
     # What the session calls.

@@ -37,12 +37,14 @@ class Heart:
         self._counts = counts
         self._beating = False
         self._id = ""
+        self._begun = trio.Event()
         self._beaten: Micros | None = None  # when the exchange took one last
         self._turned = now()
 
     def begin(self) -> None:
         """Beat from here on: an order leaves."""
         self._beating = True
+        self._begun.set()
 
     def stop(self) -> None:
         """Beat no more: nothing rests."""
@@ -53,8 +55,9 @@ class Heart:
         self._turned = at
 
     async def run(self) -> NoReturn:
-        """Beat until cancelled."""
-        wait = self._pace.heartbeat
+        """Beat until cancelled: at once with the first order, for a crash right after it has to be covered too."""
+        await self._begun.wait()
+        wait = Micros(0)
         while True:
             await trio.sleep(wait / SECOND)
             wait = self._pace.heartbeat
