@@ -22,8 +22,10 @@ from typing import Any
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "tests" / "exchanges"))
 
+import trio  # noqa: E402
 from killing import (  # noqa: E402
     TROUBLES,
+    Beside,
     Killing,
     Wanted,
     awaits_of,
@@ -32,12 +34,14 @@ from killing import (  # noqa: E402
     random_moments,
     shortly,
 )
-from rehearsal import AT_THE_TOUCH, KEY, LIVELY, Rehearsal, lively_feed  # noqa: E402
+from rehearsal import AT_THE_TOUCH, KEY, LIVELY, WALLET, Rehearsal, lively_feed  # noqa: E402
 from verdicts import blind_seconds, complaints, halts  # noqa: E402
 
 from pmrun.plugins.exchanges.embedded.fault_script import load_script, read_script  # noqa: E402
 from pmrun.plugins.exchanges.embedded.faults import Faults  # noqa: E402
+from pmrun.plugins.exchanges.embedded.modes import Mode  # noqa: E402
 from pmrun.plugins.exchanges.polymarket import heart, looking, start, trading  # noqa: E402
+from pmrun.runner.units import SECOND, Cash, Micros  # noqa: E402
 
 # Besides the script: only orders that take feel post-only mode, and those come when something was filled.
 EXTRA: list[dict[str, Any]] = [
@@ -47,7 +51,8 @@ EXTRA: list[dict[str, Any]] = [
 ]
 SPEED = 6  # seconds of the simulated markets in one of the session
 LONGEST = 40.0  # seconds that a run waits for its kill point
-TRIES = 3  # that a kill point is waited for
+SHORT = 24.0  # seconds of a run that is to come by a certain await
+TRIES = 4  # that a kill point is waited for
 
 
 def session(seed: int, hours: float, script: str, folder: Path, overrides: Sequence[str]) -> dict[str, Any]:
@@ -80,6 +85,27 @@ def rehearsed(seed: int, folder: Path) -> Killing:
     return Killing(Rehearsal(feed, folder, [*LIVELY, *AT_THE_TOUCH, "log.file=OFF"], faults, seed=seed))
 
 
+def provocations(killing: Killing) -> list[Beside]:
+    """Return what makes a run come by awaits that are rare: it ends while money, cancels or lists are in doubt."""
+    run = killing.run
+
+    async def money_comes_from_elsewhere() -> None:
+        await trio.sleep(SHORT - 0.5)
+        run.engine.deposit(WALLET, Cash(1_000_000), run.now())
+
+    async def cancels_are_refused() -> None:
+        await trio.sleep(SHORT - 1)
+        run.host.set_mode(Mode.DISABLED, Micros(run.now() + 14 * SECOND))
+
+    async def nothing_is_listed() -> None:
+        await trio.sleep(SHORT - 1)
+        run.gate.broken |= {"GET /data/orders", "DELETE /cancel-all"}
+        await trio.sleep(5)
+        run.gate.broken.clear()
+
+    return [money_comes_from_elsewhere, cancels_are_refused, nothing_is_listed]
+
+
 def killed(count: int | None, seed: int, folder: Path) -> dict[str, Any]:
     """Kill at so many random moments, or at every await that a session without kills came by; each restart is checked.
 
@@ -92,15 +118,15 @@ def killed(count: int | None, seed: int, folder: Path) -> dict[str, Any]:
         await killing.rounds(random_moments(count or 0, seed, checked=True), LONGEST, LONGEST)
 
     async def every_scene() -> None:
-        await killing.until_killed(None, 3 * LONGEST)
-        for kind, times in killing.switch.seen.items():
-            for attempt in range(TRIES):
-                nth = random.randint(1, min(times, 5)) if attempt == 0 else 1
-                if await killing.until_killed(Wanted(kind, nth, checked=attempt == 0), LONGEST):
-                    break
-            else:
-                killing.missed.append(Wanted(kind))
+        for beside in (None, *provocations(killing), None):
+            await killing.until_killed(None, SHORT, beside)
+            for kind in [each for each in killing.switch.ever if each not in killing.kinds]:
+                for attempt in range(TRIES):
+                    times = random.randint(1, min(killing.switch.ever[kind], 5)) if attempt == 0 else 1
+                    if await killing.until_killed(Wanted(kind, times, checked=attempt == 0), SHORT, beside):
+                        break
         await killing.rounds([], LONGEST, LONGEST)
+        killing.missed += [Wanted(kind) for kind in killing.switch.ever if kind not in killing.kinds]
 
     began = time.process_time()
     played(killing, random_scene if count is not None else every_scene)

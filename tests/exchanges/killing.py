@@ -8,7 +8,7 @@ import ast
 import gc
 import shutil
 from collections import Counter
-from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator, Sequence
 from pathlib import Path
 from random import Random
 from types import AsyncGeneratorType, FrameType, ModuleType
@@ -24,10 +24,18 @@ from pmrun.runner.market import Outcome
 from pmrun.runner.units import SECOND
 
 # The tasks that carry orders, by the function they run; the run's own task is beside them.
-ORDER_PATH = ("Trading._send", "Trading._counted", "Looking.run", "Heart.run", "PolymarketExchange._reconcile")
+ORDER_PATH = (
+    "Trading._send",
+    "Trading._counted",
+    "Looking.run",
+    "Heart.run",
+    "PolymarketExchange._reconcile",
+    "_holdings.<locals>.ask",
+)
 USER_SOCKET = "UserSocket.run"
 OURS = ("/exchanges/polymarket/", "/runner/session.py", "/runner/live.py")
 CHECK_AFTER = 14.0  # seconds after the start: what was under way at the kill has arrived and has been seen
+Beside = Callable[[], Awaitable[None]]  # what happens besides, counted from the start of a run
 Kind = str  # the functions that await one another, outermost first, each with the line it awaits on
 
 
@@ -67,6 +75,7 @@ class KillSwitch(trio.abc.Instrument):
 
     def __init__(self) -> None:
         self.seen: Counter[Kind] = Counter()  # by kind, in the present run
+        self.ever: Counter[Kind] = Counter()  # in all runs, in the order in which they came first
         self.steps = 0
         self.killed_at: Kind | None = None
         self._wanted: Wanted | None = None
@@ -94,6 +103,7 @@ class KillSwitch(trio.abc.Instrument):
         if not kind:
             return
         self.seen[kind] += 1
+        self.ever[kind] += 1
         self.steps += 1
         wanted = self._wanted
         if wanted is not None and self._left and wanted.kind in (None, kind) and self.checked >= wanted.checked:
@@ -128,11 +138,13 @@ class Killing:
         self.refused_starts = 0
         self._random = Random(f"kills {run.seed}")
 
-    async def until_killed(self, wanted: Wanted | None, seconds: float) -> bool:
+    async def until_killed(self, wanted: Wanted | None, seconds: float, beside: Beside | None = None) -> bool:
         """Run until it is killed, or for so long; say whether it was. What rests is checked on the way."""
         with trio.CancelScope() as scope:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(self._check_later)
+                if beside is not None:
+                    nursery.start_soon(beside)
                 if wanted is not None and wanted.request is not None:
                     nursery.start_soon(self._kill_after_request, wanted, scope)
                 self.switch.watch(lambda: self._strike(scope), wanted)

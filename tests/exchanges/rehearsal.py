@@ -114,6 +114,7 @@ class Gate(httpx.AsyncBaseTransport):
         self._inner = network.transport()
         self._sent = sent
         self.open = True
+        self.broken: set[str] = set()  # calls whose connection breaks, by method and path
 
     def shut(self) -> None:
         """Break all connections; what has left still arrives."""
@@ -124,7 +125,10 @@ class Gate(httpx.AsyncBaseTransport):
         """Pass a request on."""
         if not self.open:
             raise httpx.ConnectError("connection refused", request=request)
-        self._sent(f"{request.method} {request.url.path}")
+        name = f"{request.method} {request.url.path}"
+        self._sent(name)
+        if name in self.broken:
+            raise httpx.ReadError("the connection broke", request=request)
         return await self._inner.handle_async_request(request)
 
     async def connect(self, url: str) -> WebSocketConnection:

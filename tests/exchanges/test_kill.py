@@ -1,9 +1,9 @@
-"""kill -9 at any moment: after the restart nothing rests that nobody knows, nothing was sent twice, holdings are right."""
+"""kill -9 at any moment: after the restart nothing unknown rests, nothing was sent twice, holdings are right."""
 
 from pathlib import Path
 
 import pytest
-from killing import TROUBLES, Killing, Wanted, played, random_moments, shortly
+from killing import TROUBLES, Killing, Wanted, played, random_moments
 from rehearsal import AT_THE_TOUCH, KEY, LIVELY, Rehearsal, lively_feed
 
 from pmrun.plugins.exchanges.embedded.fault_script import read_script
@@ -32,11 +32,7 @@ def test_killed_at_every_await_on_the_order_path_it_comes_back_knowing_everythin
     async def scene() -> None:
         await killing.until_killed(None, 25)
         kinds = [kind for kind in killing.switch.seen if any(word in kind for word in ORDERS)]
-        print(len(kinds), len(killing.switch.seen))
         await killing.rounds([Wanted(kind=kind) for kind in kinds], 20, 20)
 
     played(killing, scene)
-    for kind in killing.kinds:
-        print(shortly(kind))
-    print("MISSED", [shortly(each.kind) for each in killing.missed], killing.refused_starts, killing.checks)
     assert killing.complaints == []

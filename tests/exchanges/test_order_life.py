@@ -459,9 +459,8 @@ def test_whoever_tells_it_in_whatever_order_it_is_the_same_history(history, data
     facts: list[Fact] = []
     events: list[tuple[float, int, Any]] = []
     for at, seen in history.told:
-        for late in (data.draw(LATE, "late"), data.draw(st.one_of(st.none(), LATE), "again")):
-            if late is not None:
-                events.append((at + late, 1, seen))
+        lates = (data.draw(LATE, "late"), data.draw(st.one_of(st.none(), LATE), "again"))
+        events.extend((at + late, 1, seen) for late in lates if late is not None)
     for no in records:
         lost = no not in history.accepted or data.draw(st.booleans(), "lost")
         at = 5.0 if lost else history.accepted[no] + data.draw(st.integers(0, 20), "answer") / 10

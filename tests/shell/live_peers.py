@@ -16,6 +16,7 @@ from typing import Any
 from commands import COMMAND, Said, runs
 from py_clob_client_v2.client import ClobClient
 from py_clob_client_v2.clob_types import BalanceAllowanceParams
+from py_clob_client_v2.exceptions import PolyApiException
 
 from pmrun.runner.assembly import plan
 from pmrun.runner.book import Book
@@ -119,6 +120,13 @@ class Wallet:
     def resting(self, at: Venue) -> dict[str, dict[str, Any]]:
         """What rests, by order id."""
         return {order["id"]: order for order in self.client(at).get_open_orders()}
+
+    def beat(self, at: Venue) -> None:
+        """Send a heartbeat in the place of whoever sent the last one."""
+        try:
+            self.client(at).post_heartbeat("")
+        except PolyApiException as refused:
+            self.client(at).post_heartbeat(refused.error_msg["heartbeat_id"])
 
     def cash(self, at: Venue) -> int:
         """Its dollars, in base units."""

@@ -22,13 +22,16 @@ from pmrun.plugins.exchanges.polymarket.trading_terms import Caps, Pace
 from pmrun.runner.account_file import AccountFile
 from pmrun.runner.errors import ConfigError, ExchangeError
 from pmrun.runner.ports import LiveSetup
-from pmrun.runner.units import Micros
+from pmrun.runner.units import Micros, Side
 from pmrun.runner.wallet_lock import hold_wallet
 
 if TYPE_CHECKING:
     from pmrun.plugins.executors.live import Live
 
 log = logger.bind(module="orders")
+UNATTENDED = 5.0  # seconds that a start may take with bids of an earlier session resting
+WITHDRAWN_WITHIN = 20.0  # seconds for the proof that they are gone
+LOOK_AGAIN = 0.5
 WITHHELD = "<secret>"
 TELLING = 8  # characters of a secret in a row that do not come there by chance
 
@@ -61,7 +64,11 @@ async def connected(
         if unclean is not None:
             log.warning("the session {} did not end cleanly: what it left is looked up", unclean.run)
         account.begin_session(setup.name, began, os.getpid())
-        found = await truth(rest, account, data.markets, setup.now)
+        with trio.move_on_after(UNATTENDED) as patience:
+            found = await truth(rest, account, data.markets, setup.now)
+        if patience.cancelled_caught:
+            await _withdraw_bids(rest, account)
+            found = await truth(rest, account, data.markets, setup.now)
         wire = Wire(rest, signer, _user_socket(data, rest, setup.now), account, _caps(settings), _pace(settings))
         exchange = PolymarketExchange(setup, data, wire, found)
         try:
@@ -75,6 +82,22 @@ async def connected(
                 with trio.CancelScope(shield=True):
                     await _break_off(exchange, error)
             raise
+
+
+async def _withdraw_bids(rest: Rest, account: AccountFile) -> None:
+    """Cancel our own bids, which would fill with nobody watching while an earlier session's trades settle.
+
+    Raises MayRest where they cannot be seen to be gone.
+    """
+    with trio.move_on_after(WITHDRAWN_WITHIN):
+        while left := [
+            each for each in await rest.open_orders() if each.side is Side.BUY and account.known(each.order_id)
+        ]:
+            log.warning("{} bids of an earlier session are cancelled before the start goes on", len(left))
+            await rest.cancel([each.order_id for each in left])
+            await trio.sleep(LOOK_AGAIN)
+        return
+    raise MayRest("bids of an earlier session could not be cancelled")
 
 
 async def _break_off(exchange: PolymarketExchange, error: BaseException) -> None:

@@ -124,9 +124,8 @@ class Accounting:
 
     def expected(self) -> dict[TokenId | None, int]:
         """Return what we expect the exchange to say of every balance; None: cash."""
-        balances: dict[TokenId | None, int] = {None: self._reckoning.cash}
-        balances.update(self._reckoning.shares)
-        return balances
+        cash: dict[TokenId | None, int] = {None: self._reckoning.cash}
+        return cash | {token: held for token, held in self._reckoning.shares.items()}  # noqa: C416 (other keys)
 
     # What the exchange says (O8).
 

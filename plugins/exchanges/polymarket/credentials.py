@@ -105,9 +105,7 @@ def read_api_key(environment: Mapping[str, str]) -> ApiKey | None:
             raise ConfigError(name, None, f"is not set, though others of {', '.join(names)} are: set all three or none")
     for name, text in found.items():
         if not _SENDABLE.fullmatch(text):
-            raise ConfigError(
-                name, None, "holds a space, a line break or a character outside ASCII: copy it again"
-            )
+            raise ConfigError(name, None, "holds a space, a line break or a character outside ASCII: copy it again")
     api_key = ApiKey(found[API_KEY], Secret(found[API_SECRET]), Secret(found[API_PASSPHRASE]))
     api_key.secret_bytes()
     return api_key
