@@ -40,8 +40,9 @@ from verdicts import blind_seconds, complaints, halts  # noqa: E402
 from pmrun.plugins.exchanges.embedded.fault_script import load_script, read_script  # noqa: E402
 from pmrun.plugins.exchanges.embedded.faults import Faults  # noqa: E402
 from pmrun.plugins.exchanges.embedded.modes import Mode  # noqa: E402
-from pmrun.plugins.exchanges.polymarket import heart, looking, start, trading  # noqa: E402
-from pmrun.runner.units import SECOND, Cash, Micros  # noqa: E402
+from pmrun.plugins.exchanges.polymarket import account, accounting, exchange, heart, looking, start, trading  # noqa: E402
+from pmrun.runner.market import Outcome  # noqa: E402
+from pmrun.runner.units import SECOND, Cash, Micros, Side, complement  # noqa: E402
 
 # Besides the script: only orders that take feel post-only mode, and those come when something was filled.
 EXTRA: list[dict[str, Any]] = [
@@ -103,7 +104,16 @@ def provocations(killing: Killing) -> list[Beside]:
         await trio.sleep(5)
         run.gate.broken.clear()
 
-    return [money_comes_from_elsewhere, cancels_are_refused, nothing_is_listed]
+    async def somebody_trades_at_the_start() -> None:
+        for order_id in run.resting():
+            order = run.engine.order(order_id)
+            assert order is not None
+            market = next(no for no, each in enumerate(run.engine.markets) if each.condition == order.condition)
+            buys = (order.side is Side.BUY) == (order.outcome is Outcome.YES)
+            price = order.price if order.outcome is Outcome.YES else complement(order.price)
+            run.engine.crowd_take(market, Side.SELL if buys else Side.BUY, price, order.size, run.now())
+
+    return [somebody_trades_at_the_start, money_comes_from_elsewhere, cancels_are_refused, nothing_is_listed]
 
 
 def killed(count: int | None, seed: int, folder: Path) -> dict[str, Any]:
@@ -115,7 +125,11 @@ def killed(count: int | None, seed: int, folder: Path) -> dict[str, Any]:
     random = Random(f"occurrences {seed}")
 
     async def random_scene() -> None:
-        await killing.rounds(random_moments(count or 0, seed, checked=True), LONGEST, LONGEST)
+        wanted = random_moments(2 * (count or 0), seed, checked=True)
+        while wanted and killing.kinds.total() < (count or 0):
+            await killing.until_killed(wanted.pop(), LONGEST)
+            await trio.sleep(random.uniform(0.01, 3))
+        await killing.rounds([], LONGEST, LONGEST)
 
     async def every_scene() -> None:
         for beside in (None, *provocations(killing), None):
@@ -130,14 +144,14 @@ def killed(count: int | None, seed: int, folder: Path) -> dict[str, Any]:
 
     began = time.process_time()
     played(killing, random_scene if count is not None else every_scene)
-    places = awaits_of(trading, looking, heart, start) if count is None else {}
+    places = awaits_of(trading, looking, heart, exchange, accounting, account, start) if count is None else {}
     return {
         "cpu_s": round(time.process_time() - began, 1),
         "kills": killing.kinds.total(),
         "restarts_checked": killing.checks,
         "starts_refused": killing.refused_starts,
         "complaints": killing.complaints,
-        "missed": [shortly(each.kind) if each.kind else str(each) for each in killing.missed],
+        "missed": [shortly(each.kind) for each in killing.missed if each.kind],
         "kinds": _by_short_name(killing.kinds),
         "awaits": {place: covered(place, lines, killing.kinds) for place, lines in places.items()},
         "orders": len(killing.run.placed()),
@@ -163,9 +177,7 @@ def problems(found: dict[str, Any], script: str) -> Iterator[str]:
         yield from (f"the fault {name} never fired" for name in sorted(names) if not found["fired"].get(name))
     for name, one in found["kills"].items():
         yield from (f"kills, {name}: {each}" for each in one["complaints"])
-        if name == "every":
-            yield from (f"the kill point {each} did not come again" for each in one["missed"])
-            yield from (f"no kill at the await {place}" for place, times in one["awaits"].items() if not times)
+        yield from (f"no kill at the await {place}" for place, times in one["awaits"].items() if not times)
         if not one["kills"]:
             yield f"kills, {name}: none fired"
 
@@ -190,6 +202,10 @@ def shown(found: dict[str, Any]) -> Iterator[str]:
             f"{one['cpu_s']} s of CPU"
         )
         yield from (f"    {times:>5}  {kind}" for kind, times in one["kinds"].items())
+        yield from (f"    {0:>5}  {kind} (came once, and not again)" for kind in one["missed"])
+        if one["awaits"]:
+            yield "kills by await:"
+            yield from (f"    {times:>5}  {place}" for place, times in one["awaits"].items())
 
 
 def main() -> int:

@@ -69,6 +69,7 @@ async def run_live(
                     return stop.signal is not None or (ends is not None and now() >= ends)
 
                 await session.run(over, lambda at: progress.update(0, 0, review.tally))
+                progress.say("pulling everything, and asking whether it is gone")
                 may_rest = await _end(session, exchange, stop)
                 review.conclude(data.info, exchange.remarks())
             summary = review.summary(

@@ -57,7 +57,8 @@ class Log:
         logger.remove()
         logger.configure(extra={"module": "main"})
         if self.console is not Level.OFF:
-            logger.add(_to_terminal, level=str(self.console), format=CONSOLE_FORMAT, colorize=sys.stderr.isatty())
+            colour = sys.stderr.isatty()
+            logger.add(_to_terminal, level=str(self.console), format=CONSOLE_FORMAT, colorize=colour, diagnose=False)
         if self.file is not Level.OFF:
             for module in MODULES:
                 logger.add(

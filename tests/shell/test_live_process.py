@@ -29,6 +29,7 @@ from live_peers import (
     venue,
 )
 from py_clob_client_v2.client import ClobClient
+from py_clob_client_v2.clob_types import MarketOrderArgs
 from py_clob_client_v2.exceptions import PolyApiException
 
 from pmrun.runner import cli
@@ -203,6 +204,35 @@ def test_after_kill_nine_the_next_start_clears_up_and_trades_on_and_stop_clears_
     ours = [order for (order,) in account(cwd, "SELECT exchange_order_id FROM orders")]
     assert left.keys() <= set(ours), "what rested was written down before it was sent"
     assert len(ours) == len(set(ours)), "no order was sent twice"
+
+
+SLOW = """
+    from functools import partialmethod
+    from pmrun.plugins.exchanges.embedded.engine import Engine
+    from pmrun.plugins.exchanges.embedded.terms import SettlementPace
+    Engine.__init__ = partialmethod(Engine.__init__, pace=SettlementPace(confirmed_after=600_000_000))
+"""
+IMPATIENT = """
+    from pmrun.plugins.exchanges.polymarket import account
+    account.UNATTENDED = 0.5
+"""
+
+
+def test_bids_that_a_killed_run_left_do_not_wait_for_its_trades_to_settle(wallet, cwd, tmp_path):
+    impatient = pack(tmp_path / "pack", IMPATIENT)
+    with venue(tmp_path / "exchange", PYTHONPATH=pack(tmp_path / "slow", SLOW)) as exchange:
+        with trading(cwd, wallet, exchange, *QUICK) as run:
+            token = next(iter(wallet.resting(exchange).values()))["asset_id"]
+            wallet.client(exchange).create_and_post_market_order(
+                MarketOrderArgs(token_id=token, amount=5, side="BUY"), order_type="FAK"
+            )
+            killed(run)
+        assert wallet.resting(exchange) != {}
+        with running(Run(cwd, wallet, "stop", *live(cwd, exchange, *QUICK), PYTHONPATH=impatient)) as stop:
+            until(lambda: wallet.beat(exchange) or wallet.resting(exchange) == {}, process=stop)
+            said = stop.ended_by(signal.SIGTERM)
+    assert said.code == 143
+    assert "bids of an earlier session are cancelled before the start goes on" in said.err
 
 
 # The exchange goes away.

@@ -19,6 +19,7 @@ from pmrun.plugins.exchanges.polymarket.signing import Signer
 from pmrun.plugins.exchanges.polymarket.start import truth
 from pmrun.plugins.exchanges.polymarket.streams import UserAuth, UserListener, UserSocket
 from pmrun.plugins.exchanges.polymarket.trading_terms import Caps, Pace
+from pmrun.plugins.exchanges.polymarket.wire_rest import OpenOrder
 from pmrun.runner.account_file import AccountFile
 from pmrun.runner.errors import ConfigError, ExchangeError
 from pmrun.runner.ports import LiveSetup
@@ -90,14 +91,16 @@ async def _withdraw_bids(rest: Rest, account: AccountFile) -> None:
     Raises MayRest where they cannot be seen to be gone.
     """
     with trio.move_on_after(WITHDRAWN_WITHIN):
-        while left := [
-            each for each in await rest.open_orders() if each.side is Side.BUY and account.known(each.order_id)
-        ]:
+        while left := [each.order_id for each in await rest.open_orders() if _our_bid(each, account)]:
             log.warning("{} bids of an earlier session are cancelled before the start goes on", len(left))
-            await rest.cancel([each.order_id for each in left])
+            await rest.cancel(left)
             await trio.sleep(LOOK_AGAIN)
         return
     raise MayRest("bids of an earlier session could not be cancelled")
+
+
+def _our_bid(order: OpenOrder, account: AccountFile) -> bool:
+    return order.side is Side.BUY and account.known(order.order_id)
 
 
 async def _break_off(exchange: PolymarketExchange, error: BaseException) -> None:

@@ -18,7 +18,7 @@ from pmrun.runner.orders import News, OrderNo, Settlement, State
 from pmrun.runner.ports import LiveSetup
 from pmrun.runner.units import Cash, Price, Side, Size, cash_paid, format_cash
 
-log = logger.bind(module="order_manager")
+log = logger.bind(module="orders")
 ENDS = {News.CANCELED: State.CANCELED, News.REJECTED: State.REJECTED, News.EXPIRED: State.EXPIRED}
 STANDS = {**ENDS, News.ACCEPTED: State.SUBMITTED, News.RESTING: State.LIVE}
 

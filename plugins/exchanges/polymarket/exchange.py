@@ -27,7 +27,7 @@ from pmrun.runner.market import MarketNo, Outcome
 from pmrun.runner.ports import LiveSetup
 from pmrun.runner.units import Micros
 
-log = logger.bind(module="order_manager")
+log = logger.bind(module="orders")
 VERIFIED_WITHIN = 20.0  # seconds for the proof that nothing rests
 RECONCILE_EVERY = 15.0  # seconds between comparisons of funds
 ANYHOW = 20  # comparisons of which one is made though nothing moved: money may come from elsewhere

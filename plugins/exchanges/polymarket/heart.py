@@ -12,7 +12,7 @@ from pmrun.plugins.exchanges.polymarket.trading_terms import Pace
 from pmrun.runner.errors import ExchangeError, ProtocolViolation
 from pmrun.runner.units import SECOND, Micros
 
-log = logger.bind(module="order_manager")
+log = logger.bind(module="orders")
 NO_HEARTBEAT = "no heartbeat"
 
 

@@ -19,7 +19,7 @@ from pmrun.runner.facts import Fact
 from pmrun.runner.session import Bell
 from pmrun.runner.units import SECOND, Micros
 
-log = logger.bind(module="order_manager")
+log = logger.bind(module="orders")
 BLIND = "our orders cannot be looked up"
 
 

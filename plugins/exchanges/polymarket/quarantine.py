@@ -8,7 +8,7 @@ from pmrun.runner.facts import Fact, MarketStatus, StatusChanged
 from pmrun.runner.market import MarketNo
 from pmrun.runner.units import SECOND, Micros
 
-log = logger.bind(module="order_manager")
+log = logger.bind(module="orders")
 SHORTEST = Micros(60 * SECOND)  # after a refusal that nobody understands; doubled each time
 LONGEST = Micros(3_600 * SECOND)
 CALM = 4  # pauses without another refusal, after which the next one counts as the first

@@ -21,7 +21,7 @@ from pmrun.runner.market import Market, MarketNo, Outcome, TokenId
 from pmrun.runner.orders import OrderNo, Purpose, State, TradeId
 from pmrun.runner.units import SECOND, Cash, Micros, Side, Size
 
-log = logger.bind(module="order_manager")
+log = logger.bind(module="orders")
 AT_ONCE = 8  # balances asked for side by side
 LOOK_BACK = Micros(3_600 * SECOND)  # trades of so long ago are settled, or somebody has noticed
 LOOK_BACK_BEFORE = Micros(60 * SECOND)  # what the exchange's clock may be behind, and more

@@ -28,7 +28,7 @@ from pmrun.runner.units import SECOND, Micros, Price, Side, cash_paid
 
 __all__ = ["Caps", "Pace", "Trading"]
 
-log = logger.bind(module="order_manager")
+log = logger.bind(module="orders")
 BATCH = 15  # orders a request may hold (reference 3.2)
 NOTHING_RESTS_TWICE = 2  # complete lists in a row that have to be empty
 BETWEEN_LISTS = 0.5  # seconds
