@@ -358,7 +358,7 @@ def given_key(secret: str = "c2VjcmV0", name: str = "00000000-0000-4000-8000-000
         "POLYMARKET_PRIVATE_KEY": KEY,
         "POLYMARKET_API_KEY": name,
         "POLYMARKET_API_SECRET": secret,
-        "POLYMARKET_API_PASSPHRASE": "a passphrase",
+        "POLYMARKET_API_PASSPHRASE": "a-passphrase",
     }
 
 
@@ -373,7 +373,7 @@ def test_a_bad_api_secret_is_refused_while_the_derived_key_works_so_the_cure_is_
 
 
 def test_an_api_secret_that_is_no_base64_is_a_mistake_of_ours(ward):
-    patient = ward(environment=given_key("no base64!"))
+    patient = ward(environment=given_key("no*base64!"))
     found = patient.looks()
     assert (patient.code, failed(found)) == (2, {"API key"})
     assert only(found, "API key").seen == "POLYMARKET_API_SECRET: is no base64 text"
