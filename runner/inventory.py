@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import msgspec
 
+from pmrun.runner.fills import Fill
 from pmrun.runner.market import MarketNo, Outcome
 from pmrun.runner.orders import BUY, Order, OrderNo, Settlement, TradeId, settles
 from pmrun.runner.units import (
@@ -14,40 +15,11 @@ from pmrun.runner.units import (
     SIZE_SCALE,
     Cash,
     HalfPrice,
-    Micros,
     Notional,
     Price,
     Side,
     Size,
 )
-
-
-class Fill(msgspec.Struct, frozen=True, kw_only=True):
-    """One matched part of one of our orders, and where its settlement stands."""
-
-    trade: TradeId
-    order: OrderNo
-    market: MarketNo
-    outcome: Outcome
-    side: Side
-    price: Price
-    size: Size
-    cash: Cash
-    fee: Cash
-    rebate: Cash  # expected, an estimate
-    maker: bool
-    at: Micros
-    status: Settlement = Settlement.MATCHED
-
-    @property
-    def shares(self) -> int:
-        """The signed change of the holding."""
-        return self.size if self.side is Side.BUY else -self.size
-
-    @property
-    def money(self) -> int:
-        """The signed change of the cash, fee included."""
-        return -(self.cash + self.fee) if self.side is Side.BUY else self.cash - self.fee
 
 
 class Holding:

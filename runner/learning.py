@@ -24,10 +24,10 @@ from pmrun.runner.facts import (
     StatusChanged,
     TickChanged,
 )
+from pmrun.runner.fills import Fill
 from pmrun.runner.grid import Grid
 from pmrun.runner.hooks import Hooks
 from pmrun.runner.intents import Drop, Halt, Observed, Reason
-from pmrun.runner.inventory import Fill
 from pmrun.runner.known import Known
 from pmrun.runner.market import MarketNo
 from pmrun.runner.market_state import MarketState

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from pmrun.plugins.exchanges.polymarket.news import BookSeen, LevelsSeen, Parsed, PrintSeen
-from pmrun.plugins.executors.paper import Paper, PaperExchange
+from pmrun.plugins.executors.paper import Paper
+from pmrun.plugins.executors.paper_exchange import PaperExchange
 from pmrun.plugins.feeds.rows import RowBuilder
 from pmrun.runner.facts import BookChanged, Fact, StatusChanged, TickChanged
 from pmrun.runner.intents import Intent

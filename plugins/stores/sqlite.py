@@ -29,8 +29,8 @@ from pmrun.runner.facts import (
     TickChanged,
     each,
 )
+from pmrun.runner.fills import Fill
 from pmrun.runner.intents import Cancel, CancelAll, Drop, Halt, Intent, Observed, Place, Reason, Refuse, Select
-from pmrun.runner.inventory import Fill
 from pmrun.runner.market import Market, MarketNo, Outcome, cash_of_notional
 from pmrun.runner.markouts import Markouts
 from pmrun.runner.orders import ENDED, LIFECYCLE, News, Order, OrderNo, Settlement, State, TradeId, settles

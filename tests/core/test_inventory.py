@@ -3,7 +3,8 @@
 import pytest
 from scenes import BUY, FIRST, NO, NOON, SELL, YES, an_order, cash, shares
 
-from pmrun.runner.inventory import Account, Fill, Inventory
+from pmrun.runner.fills import Fill
+from pmrun.runner.inventory import Account, Inventory
 from pmrun.runner.market import Outcome
 from pmrun.runner.orders import News, OrderNo, Settlement, TradeId
 from pmrun.runner.units import HalfPrice, Price, Side, cash_paid, notional, parse_price

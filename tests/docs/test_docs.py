@@ -23,7 +23,7 @@ import pmrun
 from pmrun.plugins.exchanges.embedded.fault_terms import TERMS, Name
 from pmrun.plugins.exchanges.polymarket.credentials import API_KEY, API_PASSPHRASE, API_SECRET, FUNDER, PRIVATE_KEY
 from pmrun.plugins.exchanges.polymarket.doctor import ACCOUNT, PUBLIC
-from pmrun.plugins.executors import paper
+from pmrun.plugins.executors import paper_exchange as paper
 from pmrun.runner import book, facts, hooks, inventory, market, orders, units, verbs
 from pmrun.runner.assembly import DeskConfig, RescanConfig, UniverseConfig, plan
 from pmrun.runner.compose import compose_config
@@ -255,7 +255,7 @@ def test_no_code_in_the_docs_is_gone():
 def test_every_rejection_of_the_paper_exchange_is_in_the_docs():
     page = text_of("08-reason-codes.md")
     said = {paper.CROSSES, paper.NOT_TRADING, paper.MARKET_RESOLVED}
-    tree = ast.parse(Path(paper.__file__).read_text(encoding="utf-8"))
+    tree = ast.parse((ROOT / "plugins" / "executors" / "paper_exchange.py").read_text(encoding="utf-8"))
     for node in ast.walk(tree):
         if isinstance(node, ast.FunctionDef) and node.name in ("_refusal", "_rest"):
             for each in ast.walk(node):

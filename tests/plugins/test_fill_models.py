@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pmrun.plugins.executors import kernel, paper
+from pmrun.plugins.executors import kernel, paper_exchange
 from pmrun.plugins.executors.chance import NEVER
 from pmrun.plugins.executors.fill import Intensity, Queue, Touch
 from pmrun.plugins.executors.paper import Paper
@@ -93,7 +93,7 @@ class Tape:
 class Session:
     """A paper exchange and everything it said."""
 
-    exchange: paper.PaperExchange
+    exchange: paper_exchange.PaperExchange
     facts: list[Any]
     orders: int = 0
 
@@ -619,8 +619,8 @@ def test_a_hedge_that_finds_only_what_we_took_before_never_rests_crossed():
     session.place(Side.SELL, 4_500, 90, post_only=False)
     part, none = (session.place(Side.SELL, 4_500, 20, post_only=False) for _ in range(2))
     session.to(1)
-    assert session.news(part) == [(News.CANCELED, paper.TAKEN)]
-    assert session.news(none) == [(News.REJECTED, paper.TAKEN)]
+    assert session.news(part) == [(News.CANCELED, paper_exchange.TAKEN)]
+    assert session.news(none) == [(News.REJECTED, paper_exchange.TAKEN)]
 
 
 def test_what_is_left_of_a_hedge_rests_at_its_limit_when_it_has_taken_all_that_reaches_it():
@@ -718,8 +718,8 @@ def test_every_third_order_is_rejected_with_a_sentence_that_says_it_is_simulated
     session.to(1)
     first = [session.news(order)[0] for order in orders]
     assert [index for index, (news, _) in enumerate(first) if news is News.REJECTED] == [2, 5]
-    assert first[2][1] == paper.REHEARSED
-    assert paper.REHEARSED.startswith("simulated")
+    assert first[2][1] == paper_exchange.REHEARSED
+    assert paper_exchange.REHEARSED.startswith("simulated")
     assert any("one order in 3 is rejected on purpose" in said for said in session.exchange.remarks())
 
 

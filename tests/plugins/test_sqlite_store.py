@@ -20,9 +20,9 @@ from pmrun.plugins.stores.sqlite import FILE, Sqlite, connect, connect_read_only
 from pmrun.runner.desk import Desk
 from pmrun.runner.errors import DataError
 from pmrun.runner.facts import FeedLost, Filled, Listed, OrderNews, Settled, Together
+from pmrun.runner.fills import Fill
 from pmrun.runner.hooks import Hooks
 from pmrun.runner.intents import Drop, Place, Reason, Refuse, Select
-from pmrun.runner.inventory import Fill
 from pmrun.runner.market import ConditionId, Market, MarketNo, Outcome, TokenId
 from pmrun.runner.orders import News, Order, OrderNo, Purpose, Settlement, TradeId
 from pmrun.runner.timings import Measured

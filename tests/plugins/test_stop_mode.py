@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 import pytest
 
 from pmrun.plugins.executors.fill import Queue
-from pmrun.plugins.executors.paper import Paper, PaperExchange
+from pmrun.plugins.executors.paper import Paper
+from pmrun.plugins.executors.paper_exchange import PaperExchange
 from pmrun.plugins.feeds.rows import RowBuilder
 from pmrun.plugins.pricing.maker_follow import MakerFollow
 from pmrun.plugins.sizing.fixed import Fixed

@@ -1,0 +1,463 @@
+"""One paper session: the books of a feed, our orders in their queues, and what is under way between us."""
+
+from array import array
+from collections import deque
+from collections.abc import Sequence
+from itertools import count
+from random import Random
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from pmrun.plugins.executors import chance, kernel
+from pmrun.plugins.executors.chance import Hits
+from pmrun.plugins.executors.fill import FillModel
+from pmrun.plugins.executors.told import Told
+from pmrun.runner.facts import (
+    BookChanged,
+    Fact,
+    Filled,
+    FundsSeen,
+    Listed,
+    MarketStatus,
+    OrderNews,
+    Settled,
+    StatusChanged,
+    TickChanged,
+)
+from pmrun.runner.grid import Grid
+from pmrun.runner.hooks import Depth
+from pmrun.runner.intents import Cancel, CancelAll, Intent, Place
+from pmrun.runner.market import MarketNo, Outcome
+from pmrun.runner.orders import News, OrderNo, Settlement, TradeId
+from pmrun.runner.ports import FeedData
+from pmrun.runner.units import (
+    ONE,
+    Cash,
+    Micros,
+    Price,
+    Side,
+    Size,
+    cash_paid,
+    cash_received,
+    complement,
+    format_price,
+    format_size,
+)
+
+if TYPE_CHECKING:
+    from pmrun.plugins.executors.paper import Paper
+
+YES, BUY = Outcome.YES, Side.BUY
+RESTING, CANCELED, REJECTED = News.RESTING, News.CANCELED, News.REJECTED
+SENT = frozenset({Place, Cancel, CancelAll})
+CROSSES = "invalid post-only order: order crosses book"
+NOT_TRADING = "the market is not yet ready to process new orders"
+MARKET_RESOLVED = "market resolved"
+REHEARSED = "simulated rejection: not enough balance / allowance"
+TAKEN = "simulated: what is displayed at this price was taken by an earlier order of ours"
+
+
+class _Resting:
+    """An order as the exchange knows it; prices are those of YES."""
+
+    __slots__ = ("hits", "market", "place", "queue", "side", "slot", "yes_price")
+
+    def __init__(self, place: Place) -> None:
+        self.place = place
+        self.slot = -1
+        self.hits: Hits | None = None
+        self.market = place.market
+        yes = place.outcome is YES
+        self.yes_price = place.price if yes else ONE - place.price
+        self.side = kernel.BID if (place.side is BUY) == yes else kernel.ASK
+        self.queue = 2 * place.market + self.side
+
+
+class PaperExchange:
+    """One paper session: the books of a feed, our orders in their queues, and what is under way between us."""
+
+    def __init__(self, settings: "Paper", data: FeedData, fill: FillModel, depth: Depth, everything: bool) -> None:
+        """Start with empty books."""
+        self._settings = settings
+        self._data = data
+        self._rows: kernel.Rows = data.rows
+        self._next = 0
+        self._count = len(self._rows.at)
+        self._next_at = self._row_at(0)
+        self._books = kernel.new_books(np.array(data.steps, np.int64))
+        self._queues = kernel.new_queues(len(data.markets))
+        self._fills = kernel.new_fills()
+        self._fill_model = fill
+        self._rules = fill.rules(data.info.prints > 0)
+        self._chance = fill.chance(data.info.prints > 0)
+        self._grids = [Grid(market.tick) for market in data.markets]
+        self._trading = [True] * len(data.markets)
+        self._resting: dict[OrderNo, _Resting] = {}
+        self._by_slot: dict[int, _Resting] = {}
+        self._free = list(range(len(self._queues.order) - 1, -1, -1))
+        # Latencies are constant, so each of these is in order of time by itself.
+        self._arrivals: deque[tuple[Micros, list[Intent]]] = deque()
+        self._answers: deque[Fact] = deque()
+        self._settlements: deque[Fact] = deque()
+        self._retries: deque[Fact] = deque()
+        self._notes: deque[Fact] = deque(data.notes)
+        self._trades = count(1)
+        self._orders = count(1)
+        # By market, side and price: what a level showed when we took from it, and how much of that we took.
+        self._used: dict[tuple[int, int, int], tuple[tuple[int, int], int]] = {}
+        self._matched: dict[tuple[OrderNo, Price], Size] = {}
+        self._changed_since: Micros | None = None
+        self._mine = [0] * (2 * len(data.markets))  # orders of ours a side of a market
+        self._moves = array("q")  # orders that came and went since the last row: see kernel.Session.run
+        self._session = kernel.Session(
+            self._books, self._queues, self._rows, self._fills, self._rules, max(1, depth.levels)
+        )
+        self._told = Told(self._books, depth, everything, self._session)
+
+    # What the clock asks.
+
+    def opening(self) -> list[Fact]:
+        """Return the markets and the funds."""
+        at = self._data.info.first_at
+        listed: list[Fact] = [Listed(at, MarketNo(number), market) for number, market in enumerate(self._data.markets)]
+        return [FundsSeen(at, self._settings.funds), *listed]
+
+    def next_row(self) -> Micros | None:
+        """Return when the next row comes."""
+        return self._next_at
+
+    def _row_at(self, row: int) -> Micros | None:
+        return Micros(int(self._rows.at[row])) if row < self._count else None
+
+    def next_due(self) -> Micros | None:
+        """Return when the next arrival, answer or note is due."""
+        first = self._arrivals[0][0] if self._arrivals else None
+        if self._answers and (first is None or self._answers[0].at < first):
+            first = self._answers[0].at
+        for queue in (self._retries, self._settlements, self._notes):
+            if queue and (first is None or queue[0].at < first):
+                first = queue[0].at
+        return first
+
+    def changed_since(self) -> Micros | None:
+        """Return when the first book changed that the desk was not told of."""
+        return self._changed_since
+
+    def extend(self, rows: kernel.Rows) -> None:
+        """Take more rows of the feed, after those that are left."""
+        pairs: Any = zip((column[self._next :] for column in self._rows), rows, strict=True)
+        self._rows = kernel.Rows(*(np.concatenate(pair) for pair in pairs))
+        self._next, self._count = 0, len(self._rows.at)
+        self._next_at = self._row_at(0)
+        self._session.load(self._rows)
+
+    def note(self, fact: StatusChanged | TickChanged) -> None:
+        """Take news of a market, to be told when its time has come."""
+        self._notes.append(fact)
+
+    def advance(self, until: Micros) -> None:
+        """Apply rows up to a time, or up to a fill that will be answered before it."""
+        if self._chance is not None:
+            self._advance_by_chance(until)
+        elif self._next_at is not None and self._next_at <= until:
+            self._apply_rows(until)
+
+    def _apply_rows(self, until: Micros) -> None:
+        first = self._next_at
+        self._next, filled = self._session.run(self._moves, self._next, until, self._settings.answer_latency)
+        del self._moves[:]
+        self._next_at = self._row_at(self._next)
+        if self._changed_since is None:
+            self._changed_since = first
+        if filled:
+            self._take_fills(filled)
+
+    def _queue_up(self) -> None:
+        """Let our orders come and go in the queues now, before any row."""
+        self._session.run(self._moves, self._next, -1, 0)
+        del self._moves[:]
+
+    def _take_fills(self, filled: int) -> None:
+        for index in range(filled):
+            self._filled(index)
+        for slot in set(self._fills.slot[:filled].tolist()):
+            if not self._queues.order[slot, kernel.ALIVE]:
+                order = self._by_slot[slot]
+                del self._resting[order.place.order]
+                self._release(order)
+
+    def _advance_by_chance(self, until: Micros) -> None:
+        """Apply rows and hits in order of time; at one moment rows come first, and a print hits at once."""
+        assert self._chance is not None
+        while True:
+            row = self.next_row()
+            order, at = self._next_hit()
+            if row is not None and row <= min(until, at):
+                self._apply_rows(Micros(min(until, at)))
+                last = self._next - 1
+                told = Micros(int(self._rows.at[last]))
+                if not self._chance.by_prints:
+                    self._follow(int(self._rows.market[last]), told)
+                elif self._rows.kind[last] == kernel.PRINT and self._strike(last, told):
+                    until = Micros(min(until, told + self._settings.answer_latency))
+            elif order is not None and at <= until:
+                self._hit(order, at)
+                until = Micros(min(until, at + self._settings.answer_latency))
+            else:
+                return
+
+    def _next_hit(self) -> tuple[_Resting | None, Micros]:
+        first, at = None, chance.NEVER
+        for order in self._resting.values():
+            if order.hits is not None and order.hits.at < at:
+                first, at = order, order.hits.at
+        return first, Micros(at)
+
+    def _follow(self, market: int, at: int) -> None:
+        """Tell the hits of a market's orders where the touch is."""
+        for order in self._resting.values():
+            if order.market == market and self._chance is not None and order.hits is not None:
+                bid, ask = self._books.best[market].tolist()
+                rate = self._chance.rate_of(order.yes_price, bid, ask, order.side == kernel.BID)
+                self._chance.follow(order.hits, rate, at)
+
+    def _hit(self, order: _Resting, at: Micros) -> None:
+        assert self._chance is not None and order.hits is not None
+        self._queue_up()
+        market, left = order.market, self._left(order)
+        best = int(self._books.best[market, order.side])
+        displayed = int(self._books.size[market, order.side, best // self._data.steps[market]])
+        self._draw_fill(order, self._chance.hit(order.hits, left, displayed if self._trading[market] else 0), at)
+
+    def _strike(self, row: int, at: Micros) -> bool:
+        """Let a print hit our orders that it reaches, best price first; whether it filled any."""
+        market, side = int(self._rows.market[row]), 1 - int(self._rows.side[row])
+        price, printed = int(self._rows.price[row]), int(self._rows.size[row])
+        bid, ask = self._books.best[market].tolist()
+        unused = printed if self._trading[market] else 0
+        filled = False
+        for slot in self._queues.mine[market, side, : self._queues.count[market, side]].tolist():
+            order, buys = self._by_slot[slot], side == kernel.BID
+            if price > order.yes_price if buys else price < order.yes_price:
+                break
+            assert self._chance is not None and order.hits is not None
+            left = self._left(order)
+            size = self._chance.strike(order.hits, order.yes_price, bid, ask, buys, left, printed, unused)
+            self._draw_fill(order, size, at)
+            unused -= size
+            filled = filled or size > 0
+        return filled
+
+    def _left(self, order: _Resting) -> int:
+        return int(self._queues.order[order.slot, kernel.LEFT])
+
+    def _draw_fill(self, order: _Resting, size: int, at: Micros) -> None:
+        """Fill so much of an order as was drawn."""
+        if not size:
+            return
+        self._report_fill(order.place, order.place.price, Size(size), at, maker=True)
+        left = self._queues.order[order.slot, kernel.LEFT] = self._left(order) - size
+        if not left:
+            self._remove(order)
+
+    def due(self, at: Micros) -> list[Fact]:
+        """Do what is due at a time: news of markets, requests that arrive, answers that return, settlements."""
+        facts: list[Fact] = []
+        while self._notes and self._notes[0].at <= at:
+            note = self._notes.popleft()
+            self._happen(note)
+            facts.append(note)
+        arrivals = self._arrivals
+        while arrivals and arrivals[0][0] <= at:
+            when, intents = arrivals.popleft()
+            self._carry_out(intents, when)
+        for queue in (self._answers, self._retries, self._settlements):
+            if queue and queue[-1].at <= at:
+                facts.extend(queue)
+                queue.clear()
+            while queue and queue[0].at <= at:
+                facts.append(queue.popleft())
+        return facts
+
+    def _carry_out(self, intents: list[Intent], at: Micros) -> None:
+        """Take the requests that arrive at a moment."""
+        for intent in intents:
+            if type(intent) is Place:
+                self._arrive(intent, at)
+            elif type(intent) is Cancel:
+                self._withdraw(intent.order, at, "")
+            elif type(intent) is CancelAll:
+                for order in list(self._resting.values()):
+                    if intent.side in (None, order.place.side):
+                        self._withdraw(order.place.order, at, "")
+
+    def books(self, at: Micros) -> list[BookChanged]:
+        """Return the books that changed in what the desk looks at."""
+        self._changed_since = None
+        upto = int(self._rows.frame[self._next - 1]) if self._next else 0
+        return [BookChanged(at, MarketNo(market), upto, book) for market, book in self._told.changes()]
+
+    def submit(self, intents: Sequence[Intent], at: Micros) -> None:
+        """Send intents on their way."""
+        sent = [intent for intent in intents if type(intent) in SENT]
+        if sent:
+            self._arrivals.append((Micros(at + self._settings.submit_latency), sent))
+
+    def remarks(self) -> list[str]:
+        """Say how the fills were made."""
+        said = self._fill_model.remarks(self._data.info.prints > 0)
+        if self._settings.settlement_failure:
+            said.append(f"{self._settings.settlement_failure:.2%} of the settlements fail at random (simulated)")
+        if self._settings.reject_every:
+            said.append(f"one order in {self._settings.reject_every} is rejected on purpose (simulated)")
+        return said
+
+    # What happens at the exchange.
+
+    def _news(self, at: Micros, order: OrderNo, news: News, reason: str = "", name: str | None = None) -> None:
+        self._answers.append(OrderNews(Micros(at + self._settings.answer_latency), order, news, reason, name))
+
+    def _arrive(self, place: Place, at: Micros) -> None:
+        order = _Resting(place)
+        nth, every = next(self._orders), self._settings.reject_every
+        refusal = REHEARSED if every and nth % every == 0 else self._refusal(order)
+        if refusal:
+            self._news(at, place.order, REJECTED, refusal)
+            return
+        left = place.size if place.post_only else self._take(order, at)
+        if left and not place.post_only and self._reached(order):
+            # Only what we took ourselves is displayed at this price: the order would rest in a crossed book.
+            self._news(at, place.order, REJECTED if left == place.size else CANCELED, TAKEN)
+        elif left:
+            self._rest(order, left, at)
+
+    def _refusal(self, order: _Resting) -> str:
+        """Say why the exchange would not take an order, in its own words (reference 3.9)."""
+        place = order.place
+        market = self._data.markets[order.market]
+        if not self._trading[order.market]:
+            return NOT_TRADING
+        if place.price not in self._grids[order.market]:
+            tick = format_price(self._grids[order.market].tick)
+            return f"order is invalid. Price ({format_price(place.price)}) breaks minimum tick size rule: {tick}"
+        if place.size < market.min_order_size:
+            least = format_size(market.min_order_size)
+            return f"order is invalid. Size ({format_size(place.size)}) lower than the minimum: {least}"
+        if place.post_only and self._reached(order):
+            return CROSSES
+        return ""
+
+    def _reached(self, order: _Resting) -> bool:
+        """Whether the other side of the displayed book is at an order's price, or through it."""
+        other: int = self._books.best.item(order.market, 1 - order.side)
+        return other <= order.yes_price if order.side == kernel.BID else other >= order.yes_price
+
+    def _rest(self, order: _Resting, size: Size, at: Micros) -> None:
+        number = order.place.order
+        if self._mine[order.queue] == kernel.SLOTS:
+            self._news(at, number, REJECTED, "too many open orders at the paper exchange in this market")
+            return
+        if not self._free:
+            self._grow()
+        order.slot = slot = self._free.pop()
+        self._mine[order.queue] += 1
+        self._moves.extend((slot, order.market, order.side, order.yes_price, size))
+        self._resting[number] = self._by_slot[slot] = order
+        if self._chance is not None:
+            order.hits = self._chance.start(number, at)
+            if not self._chance.by_prints:
+                self._follow(order.market, at)
+        self._news(at, number, RESTING, "", f"paper-{number}")
+
+    def _grow(self) -> None:
+        size = len(self._queues.order)
+        more = np.concatenate([self._queues.order, np.zeros_like(self._queues.order)])
+        self._queues = self._queues._replace(order=more)
+        self._session.grow(more)
+        self._free.extend(range(2 * size - 1, size - 1, -1))
+
+    def _take(self, order: _Resting, at: Micros) -> Size:
+        """Match a taking order against the displayed levels, best first; return what is left of it."""
+        place = order.place
+        left = int(place.size)
+        for level, there in kernel.levels(self._books, order.market, 1 - order.side, 0):
+            if not left or (level > order.yes_price if order.side == kernel.BID else level < order.yes_price):
+                break
+            matched = self._use(order, level, there, left)
+            if not matched:
+                continue
+            left -= matched
+            own = Price(level) if place.outcome is YES else complement(Price(level))
+            self._report_fill(place, own, Size(matched), at, maker=False)
+        return Size(left)
+
+    def _use(self, order: _Resting, level: int, there: int, wanted: int) -> int:
+        """Take from a level what no earlier order of ours took; its next update in the feed makes it whole again."""
+        key = (order.market, 1 - order.side, level)
+        when = int(self._books.when[key[0], key[1], level // self._data.steps[order.market]])
+        seen, used = self._used.get(key, ((0, 0), 0))
+        if seen != (when, there):
+            used = 0
+        matched = min(wanted, there - used)
+        self._used[key] = ((when, there), used + matched)
+        return matched
+
+    def _withdraw(self, number: OrderNo, at: Micros, reason: str) -> None:
+        order = self._resting.get(number)
+        if order is None:
+            return  # filled, or never taken: its own news says so
+        self._remove(order)
+        self._news(at, number, CANCELED, reason)
+
+    def _remove(self, order: _Resting) -> None:
+        del self._resting[order.place.order]
+        self._moves.extend((order.slot, order.market, order.side, order.yes_price, 0))
+        self._release(order)
+
+    def _release(self, order: _Resting) -> None:
+        del self._by_slot[order.slot]
+        self._free.append(order.slot)
+        self._mine[order.queue] -= 1
+
+    def _filled(self, index: int) -> None:
+        slot, size, at = (int(column[index]) for column in (self._fills.slot, self._fills.size, self._fills.at))
+        order = self._by_slot[slot]
+        self._report_fill(order.place, order.place.price, Size(size), Micros(at), maker=True)
+
+    def _report_fill(self, place: Place, price: Price, size: Size, at: Micros, maker: bool) -> None:
+        trade = TradeId(f"paper-{next(self._trades)}")
+        cash = self._cash(place, price, size)
+        fee = Cash(0) if maker else self._data.markets[place.market].fees.taker_fee(price, size)
+        told = Micros(at + self._settings.answer_latency)
+        self._answers.append(Filled(told, place.order, trade, price, size, cash, fee, maker))
+        self._settle(place.order, trade, told)
+
+    def _settle(self, order: OrderNo, trade: TradeId, told: Micros) -> None:
+        """Confirm a trade after the delay, or retry it half-way and let it fail."""
+        delay, chance_of_failure = self._settings.settlement_delay, self._settings.settlement_failure
+        end = Settlement.CONFIRMED
+        if chance_of_failure and Random(f"settlement {self._settings.seed} {trade}").random() < chance_of_failure:
+            self._retries.append(Settled(Micros(told + delay // 2), order, trade, Settlement.RETRYING))
+            end = Settlement.FAILED
+        self._settlements.append(Settled(Micros(told + delay), order, trade, end))
+
+    def _cash(self, place: Place, price: Price, size: Size) -> Cash:
+        """Return what a part of an order moves: all parts at one price together are rounded once."""
+        rounded = cash_paid if place.side is BUY else cash_received
+        before = self._matched.get((place.order, price), Size(0))
+        after = self._matched[place.order, price] = Size(before + size)
+        return Cash(rounded(price, after) - rounded(price, before))
+
+    def _happen(self, note: Fact) -> None:
+        match note:
+            case TickChanged():
+                self._grids[note.market] = Grid(note.tick)
+            case StatusChanged():
+                self._trading[note.market] = note.status is MarketStatus.TRADING
+                if note.status in (MarketStatus.RESOLVED, MarketStatus.CLOSED):
+                    for number, order in list(self._resting.items()):
+                        if order.market == note.market:
+                            self._withdraw(number, note.at, MARKET_RESOLVED)
+            case _:
+                pass
