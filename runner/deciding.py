@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Final
 
+from pmrun.runner.book import Book
 from pmrun.runner.desk_settings import DeskSettings
 from pmrun.runner.hooks import Hooks, NoQuote, Quote, Unhedged, Wanted
 from pmrun.runner.intents import Reason
@@ -16,6 +17,7 @@ SELL: Final = Side.SELL
 YES: Final = Outcome.YES
 NO: Final = Outcome.NO
 QUOTE: Final = Purpose.QUOTE
+REMEMBERED: Final = 512  # answers a market: some 300 kB
 
 
 class Deciding:
@@ -25,6 +27,9 @@ class Deciding:
         """Take the components."""
         self._hooks = hooks
         self._settings = settings
+        # Which token an order is for depends on what is held, unless quotes never sell it.
+        by_prices = settings.gated and (hooks.hedges or not settings.sell_holdings)
+        self._levels = hooks.price_levels if by_prices else None
 
     def hedges(self, state: MarketState, now: Micros) -> list[Wanted]:
         """Return the orders that bring holdings back, and say which shares none of them covers (R9, R10)."""
@@ -52,19 +57,44 @@ class Deciding:
         return [Wanted.of(order) for order in state.exits()]
 
     def quotes(self, state: MarketState, now: Micros, refuse: Callable[..., None]) -> list[Wanted]:
-        """Return the orders that the pricing rule asks for; `refuse` hears why a quote can be none."""
-        assert state.book is not None
+        """Return the orders that the pricing rule asks for; `refuse` hears why a quote can be none.
+
+        Books come back to the same prices time and again: where nothing else counts, the rule is asked once for each.
+        """
+        book = state.book
+        assert book is not None
+        if self._levels is None:
+            return self._ask(state, book, now, refuse)[0]
+        prices = book.prices(self._levels)
+        wanted = state.quoted.get(prices)
+        if wanted is None:
+            wanted, refused = self._ask(state, book, now, refuse)
+            if refused:
+                return wanted
+            if len(state.quoted) >= REMEMBERED:
+                state.quoted.clear()
+            state.quoted[prices] = wanted
+        return wanted[:]
+
+    def _ask(
+        self, state: MarketState, book: Book, now: Micros, refuse: Callable[..., None]
+    ) -> tuple[list[Wanted], bool]:
+        """Ask the pricing rule; the flag says that a quote was none."""
         wanted: list[Wanted] = []
-        for quote in self._hooks.price(state.terms, state.book, state.inventory, now) or ():
+        refused = False
+        for quote in self._hooks.price(state.terms, book, state.inventory, now) or ():
             if type(quote) is NoQuote:
                 reasons = (Reason(quote.code, "pricing", quote.numbers),)
                 refuse(state, quote.outcome, quote.side, None, None, reasons)
                 state.unsafe.add(book_side(quote.outcome, quote.side))
+                refused = True
                 continue
             order = self._fit(state, quote, refuse)  # type: ignore[arg-type]
-            if order is not None:
+            if order is None:
+                refused = True
+            else:
                 wanted.append(order)
-        return wanted
+        return wanted, refused
 
     def _fit(self, state: MarketState, quote: Quote, refuse: Callable[..., None]) -> Wanted | None:
         """Put a quote on the grid, give it a size, choose its token (R4, R4a, R7)."""

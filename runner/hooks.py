@@ -24,6 +24,8 @@ from pmrun.runner.units import Cash, HalfPrice, Micros, Notional, Price, Side, S
 GROUP = "pmrun"
 SINGLE = ("price", "size_order", "replace_at", "rank_market", "hedge")  # one component answers these
 LIMITING = ("object_to_account", "observe_intent", "carry")  # who answers one of these fails for all markets
+LEARNING = ("observe", "observe_intent", "object_to_account")  # where a component may remember something
+BY_PRICES = frozenset({"market", "book", "quote"})  # arguments that stay the same while the prices do
 FAILED = "failed"  # what is carried of a component that raised
 hookspec = pluggy.HookspecMarker(GROUP)
 hookimpl = pluggy.HookimplMarker(GROUP)
@@ -429,6 +431,7 @@ class Hooks:
         self._hedge = self._first("hedge") if self._answers("hedge") else None
         self._both = [caller for _, _, caller in self._each("needs_both_sides", components)]
         self.hedges = self._hedge is not None
+        self.price_levels = self._price_levels(components)
         self.ranks = self._rank is not None
         self.waits = bool(self._wakes)
 
@@ -449,6 +452,20 @@ class Hooks:
 
     def _answers(self, hook: str) -> bool:
         return bool(getattr(self._manager.hook, hook).get_hookimpls())
+
+    def _price_levels(self, components: Mapping[str, object]) -> int | None:
+        """Return how many levels' prices say all that pricing and sizing go by (0: all levels); None where more does.
+
+        Judging hooks only read, and who remembers has `observe`: so without it the arguments and `depth` say all.
+        """
+        depth = NO_BOOK
+        for hook in ("price", "size_order"):
+            for impl in getattr(self._manager.hook, hook).get_hookimpls():
+                component = components[impl.plugin_name]
+                if not {*impl.argnames} <= BY_PRICES or any(hasattr(component, learns) for learns in LEARNING):
+                    return None
+                depth = depth.also(getattr(component, "depth", WHOLE_BOOK))
+        return None if depth.look is Look.LEVELS else depth.levels
 
     def _first(self, hook: str) -> Call:
         """Return a call that gives the answer of the one component that has it, wrappers included."""

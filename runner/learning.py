@@ -117,6 +117,7 @@ class Learning:
         state = self._markets.get(fact.market)
         if state is not None:
             state.grid = Grid(fact.tick)
+            state.quoted.clear()
             state.terms = replace(state.terms, tick=fact.tick)
             self.tell(fact, fact.market, None)
             self._touch(state)

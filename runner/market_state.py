@@ -2,10 +2,10 @@
 
 from typing import Final
 
-from pmrun.runner.book import Book
+from pmrun.runner.book import Book, Prices
 from pmrun.runner.facts import MarketStatus
 from pmrun.runner.grid import Grid
-from pmrun.runner.hooks import Unhedged
+from pmrun.runner.hooks import Unhedged, Wanted
 from pmrun.runner.inventory import Inventory
 from pmrun.runner.market import Market, MarketNo, Outcome
 from pmrun.runner.orders import Order, OrderNo, Purpose
@@ -32,6 +32,7 @@ class MarketState:
         "observed",
         "orders",
         "own",
+        "quoted",
         "recheck",
         "refused",
         "rejected",
@@ -59,6 +60,7 @@ class MarketState:
         # By side of the YES book: a quote may rest as either token.
         self.refused: dict[Side, tuple[str, ...]] = {}
         self.rejected: dict[tuple[Side, Purpose], tuple[Micros, int]] = {}  # when last, and how often in a row
+        self.quoted: dict[Prices, list[Wanted]] = {}  # what was wanted at these prices, under the same terms
         self.selected = False  # whether it is quoted; holdings are hedged either way
         self.unsafe: set[Side] = set()  # sides of the YES book that a check spoke against in this decision (R3)
         self.gaps: dict[Outcome, Unhedged] = {}  # what hedging covers with nothing, in this decision
