@@ -27,7 +27,7 @@ def worker(tape: Path) -> None:
     from pmrun.plugins.executors import kernel
     from pmrun.runner.assembly import plan
     from pmrun.runner.compose import compose_config
-    from pmrun.runner.journal import JournalWriter
+    from pmrun.runner.journal_writer import JournalWriter
     from pmrun.runner.review import rare_collections
     from pmrun.runner.simulate import Simulation
     from pmrun.runner.summary import Tally

@@ -9,7 +9,7 @@ in the manifest.
 import hashlib
 import json
 import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from functools import reduce
 from operator import or_
 from pathlib import Path
@@ -19,14 +19,13 @@ import msgspec
 
 from pmrun.runner.book import Book
 from pmrun.runner.errors import DataError
-from pmrun.runner.facts import FACTS, BookChanged, Fact, Together, each
-from pmrun.runner.intents import INTENTS, Intent
+from pmrun.runner.facts import FACTS, BookChanged, Fact, Together
+from pmrun.runner.intents import INTENTS
 from pmrun.runner.market import MarketNo
 from pmrun.runner.units import Micros, Price, Size
 
 VERSION = 2  # 2: news of an order leaves out what it does not say
 FILE = "journal.jsonl"
-_BUFFER = 4096  # lines
 
 
 class BookAt(msgspec.Struct, frozen=True, tag_field="k", tag="book_at", gc=False):
@@ -74,83 +73,7 @@ class Moment(msgspec.Struct, frozen=True, tag_field="k", tag="together", gc=Fals
 
 
 _entry_type: Any = reduce(or_, (Header, End, Moment, BookAt, BookIs, *_SINGLE, *INTENTS))
-_encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(list[_entry_type]).decode
-
-
-def _recorded(fact: Fact) -> Any:
-    """Return a fact as the journal has it: books by reference where they can be looked up."""
-    if type(fact) is BookChanged:
-        book = fact.book
-        if fact.upto:
-            bids, asks = book.bids, book.asks
-            return BookAt(fact.at, fact.market, fact.upto, bids[0][0] if bids else None, asks[0][0] if asks else None)
-        return BookIs(fact.at, fact.market, book.bids, book.asks)
-    if type(fact) is Together:
-        return Moment(fact.at, tuple([_recorded(one) if type(one) is BookChanged else one for one in fact.facts]))
-    return fact
-
-
-def encode_step(fact: Fact, intents: Sequence[Intent]) -> bytes:
-    """Write a fact, and what the desk made of it, as the journal has them."""
-    return _encode([_recorded(fact), *intents])
-
-
-def encode_intents(intents: Sequence[Intent]) -> list[bytes]:
-    """Write each intent as the journal has it."""
-    return [_encode(intent) for intent in intents]
-
-
-class JournalWriter:
-    """Writes the journal as the run goes; an observer."""
-
-    takes_together = True
-
-    def __init__(self, directory: Path, config: dict[str, Any]) -> None:
-        """Open the file and write the settings."""
-        self._file = (directory / FILE).open("wb")
-        self._hash = hashlib.sha256()
-        self._crc = 0
-        self._lines: list[bytes] = []
-        self.facts = 0
-        self.intents = 0
-        self._write(_encode([Header(VERSION, config)]))
-
-    def record(self, fact: Fact, intents: Sequence[Intent]) -> None:
-        """Write a step."""
-        self.facts += len(each(fact))
-        self.intents += len(intents)
-        self._write(encode_step(fact, intents))
-
-    def _write(self, line: bytes) -> None:
-        self._crc = crc = zlib.crc32(line, self._crc)
-        self._lines.append(b"%b %08x\n" % (line, crc))
-        if len(self._lines) >= _BUFFER:
-            self._flush()
-
-    def _flush(self) -> None:
-        block = b"".join(self._lines)
-        self._lines.clear()
-        self._hash.update(block)
-        self._file.write(block)
-
-    def flush(self) -> None:
-        """Hand everything written so far to the operating system."""
-        self._flush()
-        self._file.flush()
-
-    @property
-    def hash(self) -> str:
-        """The hash of everything written so far."""
-        self._flush()
-        return self._hash.hexdigest()
-
-    def close(self) -> None:
-        """Write the last line and close."""
-        if not self._file.closed:
-            self._write(_encode([End(self.facts, self.intents)]))
-            self._flush()
-            self._file.close()
 
 
 class Line(NamedTuple):

@@ -19,13 +19,12 @@ from pmrun.runner.journal import (
     Header,
     Line,
     as_fact,
-    encode_intents,
-    encode_step,
     first_difference,
     journal_hash,
     plain,
     read_journal,
 )
+from pmrun.runner.journal_writer import encode_intents, encode_step
 from pmrun.runner.manifest import config_hash
 from pmrun.runner.run import ORDER_NAME
 from pmrun.runner.runs import read_json, read_yaml

@@ -19,7 +19,8 @@ from pmrun.runner.desk import Desk
 from pmrun.runner.facts import Fact, each
 from pmrun.runner.funnel import Funnel
 from pmrun.runner.intents import Intent
-from pmrun.runner.journal import JournalWriter, journal_hash
+from pmrun.runner.journal import journal_hash
+from pmrun.runner.journal_writer import JournalWriter
 from pmrun.runner.log import LogObserver, say_timings
 from pmrun.runner.manifest import manifest
 from pmrun.runner.ports import FeedInfo, Observer

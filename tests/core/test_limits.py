@@ -56,7 +56,8 @@ from pmrun.runner.errors import ConfigError
 from pmrun.runner.facts import Carried, Fact, FundsSeen, HoldingSeen, OrderNews, TimerDue, Together
 from pmrun.runner.hooks import AccountView, Hooks, Objection, hookimpl
 from pmrun.runner.intents import Cancel, CancelAll, Halt, Intent, Observed, Place, Reason
-from pmrun.runner.journal import JournalWriter, as_fact, read_journal
+from pmrun.runner.journal import as_fact, read_journal
+from pmrun.runner.journal_writer import JournalWriter
 from pmrun.runner.market import MarketNo
 from pmrun.runner.orders import News, OrderNo, Purpose
 from pmrun.runner.units import Cash, Micros
