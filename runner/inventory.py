@@ -1,12 +1,13 @@
 """Shares held, cash, and what both may become: each movement is applied once."""
 
 from collections.abc import Iterator
+from typing import Final
 
 import msgspec
 
 from pmrun.runner.fills import Fill
 from pmrun.runner.market import MarketNo, Outcome
-from pmrun.runner.orders import BUY, Order, OrderNo, Settlement, TradeId, settles
+from pmrun.runner.orders import Order, OrderNo, Settlement, TradeId, settles
 from pmrun.runner.units import (
     CASH_SCALE,
     NOTIONAL_PER_CASH,
@@ -20,6 +21,8 @@ from pmrun.runner.units import (
     Side,
     Size,
 )
+
+BUY: Final = Side.BUY
 
 
 class Holding:
@@ -221,7 +224,7 @@ class Account:
 
     def _apply(self, fill: Fill, holding: Holding) -> None:
         self.funds.total += fill.money
-        if fill.side is Side.BUY:
+        if fill.side is BUY:
             holding.pending += fill.size
             holding.cost -= fill.money
             return
@@ -249,7 +252,7 @@ class Account:
         self.fills[trade, order] = msgspec.structs.replace(fill, status=status)
         inventory = self.inventory(fill.market)
         holding = inventory.of(fill.outcome)
-        if status is Settlement.CONFIRMED and fill.side is Side.BUY and inventory.settled_yes is None:
+        if status is Settlement.CONFIRMED and fill.side is BUY and inventory.settled_yes is None:
             holding.pending -= fill.size
             holding.confirmed += fill.size
         elif status is Settlement.FAILED:

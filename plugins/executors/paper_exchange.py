@@ -5,7 +5,7 @@ from collections import deque
 from collections.abc import Sequence
 from itertools import count
 from random import Random
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
@@ -48,8 +48,14 @@ from pmrun.runner.units import (
 if TYPE_CHECKING:
     from pmrun.plugins.executors.paper import Paper
 
-YES, BUY = Outcome.YES, Side.BUY
-RESTING, CANCELED, REJECTED = News.RESTING, News.CANCELED, News.REJECTED
+YES: Final = Outcome.YES  # looking a member up in its class costs more than the comparison
+BUY: Final = Side.BUY
+RESTING: Final = News.RESTING
+CANCELED: Final = News.CANCELED
+REJECTED: Final = News.REJECTED
+BID: Final = kernel.BID
+ASK: Final = kernel.ASK
+SLOTS: Final = kernel.SLOTS
 SENT = frozenset({Place, Cancel, CancelAll})
 CROSSES = "invalid post-only order: order crosses book"
 NOT_TRADING = "the market is not yet ready to process new orders"
@@ -70,7 +76,7 @@ class _Resting:
         self.market = place.market
         yes = place.outcome is YES
         self.yes_price = place.price if yes else ONE - place.price
-        self.side = kernel.BID if (place.side is BUY) == yes else kernel.ASK
+        self.side = BID if (place.side is BUY) == yes else ASK
         self.queue = 2 * place.market + self.side
 
 
@@ -80,6 +86,7 @@ class PaperExchange:
     def __init__(self, settings: "Paper", data: FeedData, fill: FillModel, depth: Depth, everything: bool) -> None:
         """Start with empty books."""
         self._settings = settings
+        self._submit_latency, self._answer_latency = settings.submit_latency, settings.answer_latency
         self._data = data
         self._rows: kernel.Rows = data.rows
         self._next = 0
@@ -165,7 +172,7 @@ class PaperExchange:
 
     def _apply_rows(self, until: Micros) -> None:
         first = self._next_at
-        self._next, filled = self._session.run(self._moves, self._next, until, self._settings.answer_latency)
+        self._next, filled = self._session.run(self._moves, self._next, until, self._answer_latency)
         del self._moves[:]
         self._next_at = self._row_at(self._next)
         if self._changed_since is None:
@@ -200,10 +207,10 @@ class PaperExchange:
                 if not self._chance.by_prints:
                     self._follow(int(self._rows.market[last]), told)
                 elif self._rows.kind[last] == kernel.PRINT and self._strike(last, told):
-                    until = Micros(min(until, told + self._settings.answer_latency))
+                    until = Micros(min(until, told + self._answer_latency))
             elif order is not None and at <= until:
                 self._hit(order, at)
-                until = Micros(min(until, at + self._settings.answer_latency))
+                until = Micros(min(until, at + self._answer_latency))
             else:
                 return
 
@@ -219,7 +226,7 @@ class PaperExchange:
         for order in self._resting.values():
             if order.market == market and self._chance is not None and order.hits is not None:
                 bid, ask = self._books.best[market].tolist()
-                rate = self._chance.rate_of(order.yes_price, bid, ask, order.side == kernel.BID)
+                rate = self._chance.rate_of(order.yes_price, bid, ask, order.side == BID)
                 self._chance.follow(order.hits, rate, at)
 
     def _hit(self, order: _Resting, at: Micros) -> None:
@@ -238,7 +245,7 @@ class PaperExchange:
         unused = printed if self._trading[market] else 0
         filled = False
         for slot in self._queues.mine[market, side, : self._queues.count[market, side]].tolist():
-            order, buys = self._by_slot[slot], side == kernel.BID
+            order, buys = self._by_slot[slot], side == BID
             if price > order.yes_price if buys else price < order.yes_price:
                 break
             assert self._chance is not None and order.hits is not None
@@ -302,7 +309,7 @@ class PaperExchange:
         """Send intents on their way."""
         sent = [intent for intent in intents if type(intent) in SENT]
         if sent:
-            self._arrivals.append((Micros(at + self._settings.submit_latency), sent))
+            self._arrivals.append((Micros(at + self._submit_latency), sent))
 
     def remarks(self) -> list[str]:
         """Say how the fills were made."""
@@ -316,7 +323,7 @@ class PaperExchange:
     # What happens at the exchange.
 
     def _news(self, at: Micros, order: OrderNo, news: News, reason: str = "", name: str | None = None) -> None:
-        self._answers.append(OrderNews(Micros(at + self._settings.answer_latency), order, news, reason, name))
+        self._answers.append(OrderNews(Micros(at + self._answer_latency), order, news, reason, name))
 
     def _arrive(self, place: Place, at: Micros) -> None:
         order = _Resting(place)
@@ -351,11 +358,11 @@ class PaperExchange:
     def _reached(self, order: _Resting) -> bool:
         """Whether the other side of the displayed book is at an order's price, or through it."""
         other: int = self._books.best.item(order.market, 1 - order.side)
-        return other <= order.yes_price if order.side == kernel.BID else other >= order.yes_price
+        return other <= order.yes_price if order.side == BID else other >= order.yes_price
 
     def _rest(self, order: _Resting, size: Size, at: Micros) -> None:
         number = order.place.order
-        if self._mine[order.queue] == kernel.SLOTS:
+        if self._mine[order.queue] == SLOTS:
             self._news(at, number, REJECTED, "too many open orders at the paper exchange in this market")
             return
         if not self._free:
@@ -382,7 +389,7 @@ class PaperExchange:
         place = order.place
         left = int(place.size)
         for level, there in kernel.levels(self._books, order.market, 1 - order.side, 0):
-            if not left or (level > order.yes_price if order.side == kernel.BID else level < order.yes_price):
+            if not left or (level > order.yes_price if order.side == BID else level < order.yes_price):
                 break
             matched = self._use(order, level, there, left)
             if not matched:
@@ -429,7 +436,7 @@ class PaperExchange:
         trade = TradeId(f"paper-{next(self._trades)}")
         cash = self._cash(place, price, size)
         fee = Cash(0) if maker else self._data.markets[place.market].fees.taker_fee(price, size)
-        told = Micros(at + self._settings.answer_latency)
+        told = Micros(at + self._answer_latency)
         self._answers.append(Filled(told, place.order, trade, price, size, cash, fee, maker))
         self._settle(place.order, trade, told)
 

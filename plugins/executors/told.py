@@ -1,11 +1,12 @@
 """What the desk was last told of the books of a paper session, to tell it only of changes it looks at."""
 
-from typing import cast
+from collections.abc import Iterator
+from typing import Any, cast
 
 import numpy as np
 
 from pmrun.plugins.executors import kernel
-from pmrun.runner.book import Book, Levels
+from pmrun.runner.book import Book, Level, Levels
 from pmrun.runner.hooks import Depth, Look
 from pmrun.runner.units import Price, Size
 
@@ -42,12 +43,16 @@ class Told:
         found = session.moved_prices()
         if not found:
             return []
-        moved = zip(session.moved[:found].tolist(), session.levels[:found].tolist(), strict=True)
-        return [(market, Book(_ladder(bids), _ladder(asks))) for market, (bids, asks) in moved]
+        numbers: Iterator[Any] = iter(session.levels[:found].ravel().tolist())  # a price and a size in turn
+        levels: list[Level] = list(zip(numbers, numbers, strict=True))
+        most = self._most
+        books = []
+        for index, market in enumerate(session.moved[:found].tolist()):
+            bids, asks = 2 * index * most, (2 * index + 1) * most
+            books.append((market, Book(_ladder(levels[bids:asks]), _ladder(levels[asks : asks + most]))))
+        return books
 
 
-def _ladder(levels: list[list[int]]) -> Levels:
-    """Return levels from padded rows: a price of 0 is no level."""
-    if levels[-1][0]:
-        return tuple(map(tuple, levels))  # type: ignore[arg-type]  # pairs
-    return tuple((Price(price), Size(size)) for price, size in levels if price)
+def _ladder(levels: list[Level]) -> Levels:
+    """Return levels from padded ones: a price of 0 is no level."""
+    return tuple(levels) if levels[-1][0] else tuple([level for level in levels if level[0]])
