@@ -3,7 +3,8 @@
     python benchmarks/reference_job.py [--events 1000000] [--runs 3] [--bench ../shared/bench] [--peer PYTHON]
 
 The job: 20 tokens, a decision every 500 ms, a quote at the second level of each side, no latency, no fees. pmrun runs
-it as any strategy is run: composed from YAML (`strategy=reference_job`), through Desk.handle, with the journal on.
+it as any strategy is run: composed from YAML (`strategy=reference_job`), through Desk.handle, with the journal on;
+compiled where it was installed with PMRUN_COMPILE=1.
 `--bench` holds tape.py, which makes the tape, and peer_hft.py; `--peer` is the interpreter of a virtual environment
 with pm-hftbacktest (without it, pmrun is measured alone). Compare ratios, not absolutes: machines differ, and drift.
 """
@@ -26,6 +27,7 @@ def worker(tape: Path) -> None:
     """Run the job once in this process and print one JSON line; compiling and loading are not counted."""
     from pmrun.plugins.executors import kernel
     from pmrun.runner.assembly import plan
+    from pmrun.runner.compiled import compiled
     from pmrun.runner.compose import compose_config
     from pmrun.runner.journal_writer import JournalWriter
     from pmrun.runner.review import rare_collections
@@ -51,6 +53,7 @@ def worker(tape: Path) -> None:
         wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
     result = {
         "events": data.info.frames,
+        "compiled": compiled(),
         "load_s": loaded,
         "run_s": wall,
         "cpu_s": cpu,
@@ -110,6 +113,7 @@ def main() -> None:
         os.environ["PYTHONDONTWRITEBYTECODE"] = "1"
         arguments = ["--events", str(given.events), "--mode", "multi", "--runs", str(given.runs), "--poly"]
         rows.append(("pm-hftbacktest", result_of([given.peer, "peer_hft.py", *arguments], cwd=given.bench)))
+    print(f"pmrun runs {'compiled' if rows[0][1]['compiled'] else 'as plain Python'}")
     print(f"{'engine':<16}{'events/s':>12}{'run s':>9}{'peak MB':>9}{'fills':>8}{'pnl':>12}")
     for name, row in rows:
         rate = row["events"] / row["run_s"]

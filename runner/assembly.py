@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple, cast
 
 from pmrun.runner.bracket import check_bracket
+from pmrun.runner.compiled import check_compiled
 from pmrun.runner.desk import Desk, DeskSettings, Pace
 from pmrun.runner.errors import ConfigError
 from pmrun.runner.hooks import GROUP, SINGLE, WHOLE_BOOK, Depth, Hooks
@@ -139,6 +140,7 @@ class Plan(NamedTuple):
 
 def plan(config: Mapping[str, Any]) -> Plan:
     """Build every component of a configuration; raises ConfigError at the first mistake."""
+    check_compiled()
     _check_top(config)
     components = build_components(config)
     _check_roles(components, config)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pmrun
+from pmrun.runner.compiled import compiled
 from pmrun.runner.packs import installed_packs
 from pmrun.runner.ports import FeedInfo
 
@@ -57,6 +58,7 @@ def manifest(config: dict[str, Any], overrides: list[str], info: FeedInfo, order
         "git_revision": git_revision(),
         "python": platform.python_version(),
         "platform": platform.platform(),
+        "compiled": compiled(),
         "libraries": {name: _version(name) for name in LIBRARIES},
         "packs": {pack.name: f"{pack.distribution} {pack.version}" for pack in installed_packs()},
         "overrides": overrides,

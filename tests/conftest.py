@@ -6,6 +6,8 @@ from pathlib import Path
 
 from hypothesis import HealthCheck, Phase, settings
 
+from pmrun.runner.compiled import compiled
+
 # Our words live beside the tests that use them; pytest's importlib mode does not look there by itself.
 for folder in ("core", "laws"):
     sys.path.append(str(Path(__file__).parent / folder))
@@ -19,3 +21,7 @@ _QUICK = (Phase.explicit, Phase.generate)
 settings.register_profile("few", max_examples=40, derandomize=True, phases=_QUICK, **_COMMON)
 settings.register_profile("many", max_examples=1500, **_COMMON)
 settings.load_profile("many" if os.environ.get("PMRUN_LAWS") == "many" else "few")
+
+
+def pytest_terminal_summary(terminalreporter):
+    terminalreporter.line(f"the desk ran {'compiled' if compiled() else 'as plain Python'}")
