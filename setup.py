@@ -21,6 +21,7 @@ COMPILED = (
     "runner/deciding.py",
     "runner/desk.py",
     "runner/fitting.py",
+    "runner/holding.py",
     "runner/inventory.py",
     "runner/journal_writer.py",
     "runner/known.py",

@@ -36,6 +36,7 @@ class News(Word):
     REJECTED = "rejected"
     EXPIRED = "expired"
     UNKNOWN = "unknown"  # the answer was lost (O7)
+    SEEN = "seen"  # nothing new; what was said is kept for audit (O2)
 
 
 class Purpose(Word):
@@ -64,6 +65,7 @@ class Settlement(Word):
 BUY: Final = Side.BUY  # looking a member up in its class costs more than the comparison
 YES: Final = Outcome.YES
 UNKNOWN: Final = News.UNKNOWN
+SEEN: Final = News.SEEN
 _S, _N = State, News
 UNANSWERED: Final = frozenset({State.PENDING_SUBMIT, State.SUBMITTED})
 ENDED: Final = frozenset({State.FILLED, State.CANCELED, State.REJECTED, State.EXPIRED})
@@ -74,7 +76,7 @@ ENDED: Final = frozenset({State.FILLED, State.CANCELED, State.REJECTED, State.EX
 # - a cancel or an expiry does not undo a fill that the exchange matched before it: CANCELED plus the missing fill is
 #   FILLED, and FILLED stays FILLED, so that either order of the two ends the same;
 # - a rejected order has never existed: anything that says it did is a contradiction, not a late message;
-# - UNKNOWN only marks an order that is still unanswered.
+# - UNKNOWN only marks an order that is still unanswered, and SEEN marks nothing.
 LIFECYCLE: Final[dict[tuple[State, News], State | None]] = {
     (_S.PENDING_SUBMIT, _N.ACCEPTED): _S.SUBMITTED,
     (_S.PENDING_SUBMIT, _N.RESTING): _S.LIVE,
@@ -84,6 +86,7 @@ LIFECYCLE: Final[dict[tuple[State, News], State | None]] = {
     (_S.PENDING_SUBMIT, _N.REJECTED): _S.REJECTED,
     (_S.PENDING_SUBMIT, _N.EXPIRED): _S.EXPIRED,
     (_S.PENDING_SUBMIT, _N.UNKNOWN): _S.PENDING_SUBMIT,
+    (_S.PENDING_SUBMIT, _N.SEEN): _S.PENDING_SUBMIT,
     (_S.SUBMITTED, _N.ACCEPTED): _S.SUBMITTED,
     (_S.SUBMITTED, _N.RESTING): _S.LIVE,
     (_S.SUBMITTED, _N.FILLED_PART): _S.PARTIALLY_FILLED,
@@ -92,6 +95,7 @@ LIFECYCLE: Final[dict[tuple[State, News], State | None]] = {
     (_S.SUBMITTED, _N.REJECTED): _S.REJECTED,
     (_S.SUBMITTED, _N.EXPIRED): _S.EXPIRED,
     (_S.SUBMITTED, _N.UNKNOWN): _S.SUBMITTED,
+    (_S.SUBMITTED, _N.SEEN): _S.SUBMITTED,
     (_S.LIVE, _N.ACCEPTED): _S.LIVE,
     (_S.LIVE, _N.RESTING): _S.LIVE,
     (_S.LIVE, _N.FILLED_PART): _S.PARTIALLY_FILLED,
@@ -100,6 +104,7 @@ LIFECYCLE: Final[dict[tuple[State, News], State | None]] = {
     (_S.LIVE, _N.REJECTED): None,
     (_S.LIVE, _N.EXPIRED): _S.EXPIRED,
     (_S.LIVE, _N.UNKNOWN): _S.LIVE,
+    (_S.LIVE, _N.SEEN): _S.LIVE,
     (_S.PARTIALLY_FILLED, _N.ACCEPTED): _S.PARTIALLY_FILLED,
     (_S.PARTIALLY_FILLED, _N.RESTING): _S.PARTIALLY_FILLED,
     (_S.PARTIALLY_FILLED, _N.FILLED_PART): _S.PARTIALLY_FILLED,
@@ -108,6 +113,7 @@ LIFECYCLE: Final[dict[tuple[State, News], State | None]] = {
     (_S.PARTIALLY_FILLED, _N.REJECTED): None,
     (_S.PARTIALLY_FILLED, _N.EXPIRED): _S.EXPIRED,
     (_S.PARTIALLY_FILLED, _N.UNKNOWN): _S.PARTIALLY_FILLED,
+    (_S.PARTIALLY_FILLED, _N.SEEN): _S.PARTIALLY_FILLED,
     (_S.FILLED, _N.ACCEPTED): _S.FILLED,
     (_S.FILLED, _N.RESTING): _S.FILLED,
     (_S.FILLED, _N.FILLED_PART): None,
@@ -116,6 +122,7 @@ LIFECYCLE: Final[dict[tuple[State, News], State | None]] = {
     (_S.FILLED, _N.REJECTED): None,
     (_S.FILLED, _N.EXPIRED): _S.FILLED,
     (_S.FILLED, _N.UNKNOWN): _S.FILLED,
+    (_S.FILLED, _N.SEEN): _S.FILLED,
     (_S.CANCELED, _N.ACCEPTED): _S.CANCELED,
     (_S.CANCELED, _N.RESTING): _S.CANCELED,
     (_S.CANCELED, _N.FILLED_PART): _S.CANCELED,
@@ -124,6 +131,7 @@ LIFECYCLE: Final[dict[tuple[State, News], State | None]] = {
     (_S.CANCELED, _N.REJECTED): None,
     (_S.CANCELED, _N.EXPIRED): _S.CANCELED,
     (_S.CANCELED, _N.UNKNOWN): _S.CANCELED,
+    (_S.CANCELED, _N.SEEN): _S.CANCELED,
     (_S.REJECTED, _N.ACCEPTED): None,
     (_S.REJECTED, _N.RESTING): None,
     (_S.REJECTED, _N.FILLED_PART): None,
@@ -132,6 +140,7 @@ LIFECYCLE: Final[dict[tuple[State, News], State | None]] = {
     (_S.REJECTED, _N.REJECTED): _S.REJECTED,
     (_S.REJECTED, _N.EXPIRED): None,
     (_S.REJECTED, _N.UNKNOWN): _S.REJECTED,
+    (_S.REJECTED, _N.SEEN): _S.REJECTED,
     (_S.EXPIRED, _N.ACCEPTED): _S.EXPIRED,
     (_S.EXPIRED, _N.RESTING): _S.EXPIRED,
     (_S.EXPIRED, _N.FILLED_PART): _S.EXPIRED,
@@ -140,6 +149,7 @@ LIFECYCLE: Final[dict[tuple[State, News], State | None]] = {
     (_S.EXPIRED, _N.REJECTED): None,
     (_S.EXPIRED, _N.EXPIRED): _S.EXPIRED,
     (_S.EXPIRED, _N.UNKNOWN): _S.EXPIRED,
+    (_S.EXPIRED, _N.SEEN): _S.EXPIRED,
 }
 
 # What may follow what in settlement: later only, and nothing follows the end. The ranks of RETRYING and MINED are
@@ -233,6 +243,11 @@ class Order(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         return Size(0) if self.side is BUY or self.state in ENDED else self.remaining
 
     @property
+    def covers_elsewhere(self) -> bool:
+        """Whether it buys what another market of the event is hedged with."""
+        return self.side is BUY and self.purpose is not Purpose.QUOTE
+
+    @property
     def yes_price(self) -> Price:
         """The price in terms of YES: a bid for NO at p is an ask for YES at 1 - p."""
         return self.price if self.outcome is YES else complement(self.price)
@@ -254,12 +269,13 @@ class Order(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         state = LIFECYCLE[self.state, news]
         if state is None:
             return Impossible(self.no, self.state, news)
-        unanswered = news is UNKNOWN and state in UNANSWERED
+        unanswered = state in UNANSWERED if news is UNKNOWN else news is SEEN and self.outcome_unknown
+        arrived = news is not UNKNOWN and news is not SEEN
         return replace(
             self,
             state=state,
             outcome_unknown=unanswered,
-            submitted_at=at if self.submitted_at is None and news is not UNKNOWN else self.submitted_at,
+            submitted_at=at if self.submitted_at is None and arrived else self.submitted_at,
             last_event_at=at,
             exchange_order_id=exchange_order_id or self.exchange_order_id,
             raw_last_ws_event=ws or self.raw_last_ws_event,
