@@ -77,7 +77,7 @@ async def run_live(
                 progress.say("pulling everything, and asking whether it is gone")
                 may_rest = await _end(session, exchange, stop)
                 keeping.close()
-                review.conclude(data.info, exchange.remarks())
+                review.conclude(data.info, [*remembered.remarks(), *exchange.remarks()])
             summary = review.summary(
                 data.info, session.now, stopped=stop.name, bracket=None, mode=exchange.mode, may_rest=may_rest
             )

@@ -17,6 +17,13 @@ class Remembered(NamedTuple):
     values: Values
     keep: Callable[[Values], None] | None
 
+    def remarks(self) -> list[str]:
+        """Say that the run did not start from nothing."""
+        if not self.values:
+            return []
+        taught = ", ".join(sorted(self.values))
+        return [f"it began with what earlier runs taught {taught}: what they ran on is not new to it"]
+
 
 NOTHING: Final = Remembered({}, None)
 

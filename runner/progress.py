@@ -69,13 +69,20 @@ class Progress:
             self._bar.update(self._task, description="running", total=end, completed=done, counts=counts)
 
 
+def _fills_of(summary: Mapping[str, Any]) -> str:
+    """Say who filled: an exchange on this machine is no real one."""
+    if summary["mode"] != "live":
+        return "simulated fills"
+    return "fills of a simulated exchange" if summary["simulated"] else "fills of the exchange"
+
+
 def rows_of(summary: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Return the lines of the table that ends a run."""
     pnl, orders, fills, markets = (summary[key] for key in ("pnl_usd", "orders", "fills", "markets"))
     fees_assumed = any("fee" in field.lower() for field in markets["assumed"])
     rewards_assumed = summary["rewards"] is not None and summary["rewards"]["terms_assumed"]
     only_stopped = "stop_only" in summary["cancels"]
-    label = f"{_market_of(summary)}, {'fills of the exchange' if summary['mode'] == 'live' else 'simulated fills'}"
+    label = f"{_market_of(summary)}, {_fills_of(summary)}"
     mode = summary["mode"] if summary["mode"] == DRY_RUN else summary["exchange"]  # nothing left this machine
     rows = [
         ("strategy", f"{summary['strategy']} on {mode} ({label})"),

@@ -143,7 +143,7 @@ async def _simulate(
                 simulation.stop(f"stopped by {stop.name}")
                 break
         Keeping(remembered, desk.hooks.learned, None).close()
-        review.conclude(data.info, exchange.remarks())
+        review.conclude(data.info, [*remembered.remarks(), *exchange.remarks()])
     bracketed = None
     if plan.bracket and stop.signal is None:
         progress.say("running again under each form of the fill model")

@@ -27,9 +27,10 @@ _TOPICS: Final = (("fee", "fees"), ("reward", "rewards"), ("volume", "volume"), 
 class Labels:
     """What of a run is not real, so that no number is shown for more than it is."""
 
-    fills: str  # "simulated", or "" where an exchange really matched them
+    fills: str  # "simulated", or "" where a real exchange matched them
     data: str  # "simulated" or "recorded" market data
     assumed: tuple[str, ...]  # topics that the source lacked and somebody filled in
+    exchanged: bool = False  # an exchange matched them, a simulated one or a real one
 
     @property
     def fees(self) -> str:
@@ -98,5 +99,8 @@ def _labels(summary: Mapping[str, Any], db: sqlite3.Connection) -> Labels:
     real = summary.get("paper") is False
     order = [topic for _, topic in _TOPICS]
     return Labels(
-        "" if real else SIMULATED, SIMULATED if simulated else RECORDED, tuple(sorted(assumed, key=order.index))
+        "" if real and not simulated else SIMULATED,
+        SIMULATED if simulated else RECORDED,
+        tuple(sorted(assumed, key=order.index)),
+        real,
     )

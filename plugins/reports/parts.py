@@ -25,7 +25,7 @@ PARTS: Final[Mapping[str, tuple[str, str]]] = {
     "spread": ("Spread captured", "quotes: the mid at the fill against the price, times the shares"),
     "markout": ("Mark-out", "what was held gained or lost as the mid moved, from the fill on"),
     "hedge": ("Hedge cost", "exits: the mid at the fill against the price they got; fees are apart"),
-    "fees": ("Fees", "paid as a taker"),
+    "fees": ("Fees", "paid as a taker, and as a seller where sellers pay, less rebates paid with a fill"),
     "merge": ("Merged pairs", "what merges paid, against a dollar a pair"),
     "resolution": ("Resolution", "what resolved markets paid, against the last mid"),
     "adopted": ("Held before", "what was held at the start, at the first mid, against what it had cost"),

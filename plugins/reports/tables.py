@@ -5,7 +5,7 @@ from html import escape
 from typing import Any, Final
 
 from pmrun.plugins.reports.figures import Window
-from pmrun.plugins.reports.finished import ASSUMED, ESTIMATED, TRADED, Finished
+from pmrun.plugins.reports.finished import ASSUMED, ESTIMATED, TRADED, Finished, Labels
 from pmrun.plugins.reports.markup import (
     ROWS,
     Cell,
@@ -162,11 +162,17 @@ def _held(run: Finished) -> str:
     return f"what is still held; {money(last[0] / 1e6)} of it has no mid and counts at cost"
 
 
+def _whose_fills(labels: Labels) -> str:
+    if not labels.exchanged:
+        return "simulated fills (paper)"
+    return "fills of a simulated exchange" if labels.fills else "fills of a real exchange"
+
+
 def badges(run: Finished) -> str:
     """Write what a reader must know before reading any number."""
     labels = run.labels
     said = [
-        ("simulated fills (paper)", "simulated") if labels.fills else ("fills of a real exchange", "recorded"),
+        (_whose_fills(labels), labels.fills or "recorded"),
         (f"{labels.data} market data", labels.data),
         ("rebates and rewards estimated", ESTIMATED),
     ]

@@ -129,3 +129,9 @@ def test_a_run_tells_its_desk_what_was_remembered_before_anything_else():
     next(simulation.run(every=1))
     assert isinstance(first[0], Together)
     assert first[0].facts[0] == Carried(first[0].at, "risk.volatility", {"x": 1})
+
+
+def test_a_run_that_did_not_start_from_nothing_says_so():
+    assert Remembered({}, None).remarks() == []
+    (said,) = Remembered({"adjust.calibration": {"fills": 3}}, None).remarks()
+    assert "adjust.calibration" in said
