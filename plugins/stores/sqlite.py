@@ -25,6 +25,7 @@ from pmrun.runner.facts import (
     Listed,
     MarketStatus,
     Merged,
+    OrderFound,
     OrderNews,
     Settled,
     StatusChanged,
@@ -270,6 +271,7 @@ class SqliteStore:
             TickChanged: self._tick_changed,
             StatusChanged: self._status_changed,
             FundsSeen: self._funds_seen,
+            OrderFound: self._order_found,
             OrderNews: self._order_news,
             Filled: self._filled,
             Settled: self._settlement,
@@ -468,6 +470,15 @@ class SqliteStore:
     def _feed_changed(self, fact: FeedLost | FeedRestored) -> None:
         kind = "feed_lost" if type(fact) is FeedLost else "feed_restored"
         self._add("alerts", (fact.at, kind, None, kind, "feed", "{}"))
+
+    def _order_found(self, fact: OrderFound) -> None:
+        """Keep an order that an earlier session left resting: its fills refer to it."""
+        order = self._desk.orders.get(fact.order)
+        if order is None or fact.order in self._states or order.exchange_order_id != fact.exchange_order_id:
+            return  # not adopted, or told twice
+        self._touched[fact.order] = order
+        self._states[fact.order] = order.state
+        self._add("order_transitions", (fact.order, self._at, None, str(order.state), "found", ""))
 
     def _order_news(self, fact: OrderNews) -> None:
         self._learn_order(fact.order, fact.news, fact.reason)

@@ -13,12 +13,12 @@ from typing import Any, NamedTuple
 
 import trio
 from kill_points import Kind, kind_of
-from rehearsal import WALLET, Rehearsal
+from rehearsal import Rehearsal
 from verdicts import duplicates
 
 from pmrun.plugins.exchanges.polymarket.exchange import PolymarketExchange
 from pmrun.runner.errors import PmrunError
-from pmrun.runner.market import Outcome
+from pmrun.runner.market import Outcome, TokenId
 from pmrun.runner.units import SECOND
 
 # The tasks that carry orders, by the function they run; the run's own task is beside them.
@@ -29,6 +29,8 @@ ORDER_PATH = (
     "Heart.run",
     "PolymarketExchange.run",
     "PolymarketExchange._reconcile",
+    "SatoriExchange.run",
+    "SatoriExchange._reconcile",
     "_holdings.<locals>.ask",
 )
 USER_SOCKET = "UserSocket.run"
@@ -257,11 +259,18 @@ class Killing:
             if order_id not in known:
                 self.complaints.append(f"run {number}: {order_id} rests and is not tracked")
         engine, held = self.run.engine, exchange.accounting.expected()
-        for token in (None, *(market.token(each) for market in engine.markets for each in Outcome)):
-            theirs = engine.balance(WALLET, token)
-            if held.get(token, 0) != theirs:
-                said = f"of {token or 'cash'} {held.get(token, 0)}, the exchange has {theirs}"
+        for ours, token in self._tokens():
+            theirs = engine.balance(self.run.wallet(), token)
+            if held.get(ours, 0) != theirs:
+                said = f"of {ours or 'cash'} {held.get(ours, 0)}, the exchange has {theirs}"
                 self.complaints.append(f"run {number}: {said}")
+
+    def _tokens(self) -> Iterator[tuple[TokenId | None, TokenId | None]]:
+        """Yield what is compared, as the adapter and as the engine call it; None: cash."""
+        yield None, None
+        for market in self.run.engine.markets:
+            for outcome in Outcome:
+                yield market.token(outcome), market.token(outcome)
 
     def not_come_again(self, ours: Callable[[Kind], bool] = any_kind) -> list[Kind]:
         """Return the kinds that were seen and never killed at."""

@@ -67,7 +67,7 @@ class SatoriExchange(Listener):
         self._user = wire.user(self)
         self._compare_now = Bell()
         self._suspected_at = Micros(0)
-        self.life = OrderLife(truth.before)
+        self.life = OrderLife(truth.before, truth.lost)
         for order_id in truth.strange:
             self.life.known_before(order_id)
         reckoning = Reckoning(truth.cash, truth.shares)
@@ -165,6 +165,12 @@ class SatoriExchange(Listener):
     def _tell(self, facts: Sequence[Fact]) -> None:
         """Queue facts, each written down before the desk hears of it."""
         self.accounting.named(self.life.take_named())
+        for order, order_id in self.life.take_arrived():
+            log.warning("the order {} of an earlier session arrived now: it is cancelled", order_id)
+            self.accounting.arrived(order, order_id)
+            self.trading.look()
+            self._compare_now.ring()
+        facts = self.accounting.netted(facts)
         for fact in facts:
             self.accounting.keep(fact)
         self._facts += facts
@@ -213,6 +219,8 @@ class SatoriExchange(Listener):
         for news in frame.own:
             if isinstance(news, FillSeen):
                 self.trading.fill_seen(news)
+                if self.accounting.fill_of_before(news):
+                    self._compare_now.ring()
             elif isinstance(news, OrderSeen):
                 self.trading.order_seen(news)
 
@@ -250,7 +258,7 @@ class SatoriExchange(Listener):
         quiet = 0
         while True:
             asked = False
-            with trio.move_on_after(RECONCILE_EVERY):
+            with trio.move_on_after(SURE_AFTER / SECOND if self.accounting.suspicious else RECONCILE_EVERY):
                 await self._compare_now.heard()
                 asked = True
             quiet = 0 if self.accounting.moving else quiet + 1

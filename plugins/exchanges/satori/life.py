@@ -5,9 +5,11 @@ until an order of ours is known by it. Where the answer is lost, the order is fo
 """
 
 from collections import Counter
+from collections.abc import Sequence
 
 from pmrun.plugins.exchanges.polymarket.order_record import Record, Standing
 from pmrun.plugins.exchanges.satori.news import Cause, FillSeen, OrderSeen, OrderStatus
+from pmrun.runner.account_records import OrderRecord
 from pmrun.runner.facts import Fact, Filled, OrderNews, Settled
 from pmrun.runner.orders import News, OrderNo, Settlement, TradeId
 from pmrun.runner.units import SECOND, Micros, Side, cash_paid, cash_received
@@ -17,6 +19,7 @@ SURE = Micros(10 * SECOND)  # what REST has not shown by then, it is not about t
 AGAIN = Micros(1 * SECOND)  # between two looks for an order that was not found
 MISSES = 2  # complete looks in a row that have to lack an order before it counts as gone
 MOST_UNCLAIMED = 1_000
+ARRIVES = Micros(120 * SECOND)  # that a request may be under way when the session that sent it is killed
 WHY = {
     Cause.ADMIN: "cancelled by the exchange (admin)",
     Cause.VALIDATION: "the exchange did not validate it",
@@ -39,9 +42,15 @@ class _Unclaimed:
 class OrderLife:
     """Turns what the exchange says into facts, each once; decides nothing, and talks to nobody."""
 
-    def __init__(self, before: frozenset[str] = frozenset()) -> None:
-        """Know no order yet; `before` are trades that are in the balances already."""
+    def __init__(self, before: frozenset[str] = frozenset(), lost: Sequence[OrderRecord] = ()) -> None:
+        """Know no order yet; `before` are trades that are in the balances already.
+
+        `lost` are an earlier session's orders whose answer it did not live to see: they may arrive yet.
+        """
         self._before = before
+        self._lost = list(lost)
+        self._arrived: list[tuple[OrderRecord, str]] = []
+        self.traded_at: dict[TradeId, Micros] = {}  # when the fills told last were matched, by the exchange's clock
         self._in_play: dict[OrderNo, Record] = {}
         self._ended: dict[OrderNo, Record] = {}  # oldest first
         self._unclaimed: dict[str, _Unclaimed] = {}  # oldest first
@@ -164,6 +173,7 @@ class OrderLife:
             return []
         cash = cash_paid if record.place.side is Side.BUY else cash_received
         record.trades.append(trade)
+        self.traded_at[trade] = fill.at
         record.filled += fill.size
         if record.filled >= record.place.size and record.in_play:
             self._out_of_play(record, at)
@@ -216,7 +226,27 @@ class OrderLife:
                 facts += self._name(record, found, at)
                 if not record.in_play:
                     self.undead[found] = record
+        self._find_lost([each for each in nameless if each.standing is Standing.SENT])
         return facts
+
+    def _find_lost(self, rivals: Sequence[Record]) -> None:
+        """Find what an earlier session sent and arrived only now; it stays none of this session's."""
+        for lost in list(self._lost):
+            for order_id, kept in self._unclaimed.items():
+                seen = kept.seen
+                if seen is None or not can_be(lost, seen) or any(_same_terms(each, seen) for each in rivals):
+                    continue
+                self._lost.remove(lost)
+                del self._unclaimed[order_id]
+                self._strange.add(order_id)
+                self._arrived.append((lost, order_id))
+                self.counts["orders_of_before"] += 1
+                break
+
+    def take_arrived(self) -> list[tuple[OrderRecord, str]]:
+        """Return the orders of an earlier session that arrived since this was asked last, with their ids."""
+        arrived, self._arrived = self._arrived, []
+        return arrived
 
     def _first_like(self, record: Record) -> str | None:
         """Return the oldest order that it can be: its terms, not created before it was sent, nobody's yet."""
@@ -298,6 +328,13 @@ class OrderLife:
                 del self.by_id[record.order_id]
                 self._strange.add(record.order_id)
         return gone
+
+
+def can_be(lost: OrderRecord, seen: OrderSeen) -> bool:
+    """Whether an order is one that an earlier session sent without living to see its answer."""
+    terms = (lost.token, lost.side, lost.price_e4, lost.size_e6)
+    in_time = lost.sent_at_us - CLOCKS <= seen.created_at <= lost.sent_at_us + ARRIVES
+    return in_time and terms == (seen.token, seen.side, seen.price, seen.size)
 
 
 def _refused(record: Record) -> bool:

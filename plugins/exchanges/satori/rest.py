@@ -139,6 +139,10 @@ class Rest:
 
     async def positions(self) -> dict[TokenId, int]:
         """Return the account's shares in base units."""
+        return (await self.positions_and_locked())[0]
+
+    async def positions_and_locked(self) -> tuple[dict[TokenId, int], dict[TokenId, int]]:
+        """Return the account's shares in base units, and how many of them orders keep."""
         return parse_positions(await self._own("/me/positions", "/me/positions"))
 
     async def orders(self, status: str) -> list[OrderSeen]:

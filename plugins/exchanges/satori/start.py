@@ -1,5 +1,6 @@
 """What is true at the exchange before a session begins: cash, holdings, and orders that rest (R13)."""
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -8,8 +9,8 @@ from loguru import logger
 
 from pmrun.plugins.exchanges.polymarket.order_record import Record
 from pmrun.plugins.exchanges.polymarket.start import cost_of
-from pmrun.plugins.exchanges.satori.life import CLOCKS
-from pmrun.plugins.exchanges.satori.news import FillSeen, OrderSeen
+from pmrun.plugins.exchanges.satori.life import ARRIVES, can_be
+from pmrun.plugins.exchanges.satori.news import FillSeen, OrderSeen, WalletSeen
 from pmrun.plugins.exchanges.satori.rest import Rest
 from pmrun.runner.account_file import AccountFile
 from pmrun.runner.account_records import FillRecord, OrderRecord
@@ -18,11 +19,12 @@ from pmrun.runner.facts import Carried, Fact, FundsSeen, HoldingSeen, Listed, Or
 from pmrun.runner.intents import Place, Reason
 from pmrun.runner.market import Market, MarketNo, Outcome, TokenId
 from pmrun.runner.orders import OrderNo, Purpose, Settlement, State, TradeId
-from pmrun.runner.units import Cash, Micros, Side, Size, cash_paid, cash_received
+from pmrun.runner.units import SECOND, Cash, Micros, Side, Size, cash_paid, cash_received
 
 log = logger.bind(module="orders")
 ONCE_MORE = 0.5  # seconds before all is asked again, where something moved in between
 WITHIN = 60.0
+LAGS = Micros(5 * SECOND)  # that what orders say may be behind the balances before none of them is taken over
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +37,7 @@ class Truth:
     adopted: list[tuple[Record, Size]]
     strange: list[str]  # orders that rest in other markets, or that nobody here placed
     before: frozenset[str]  # trades that the balances hold already
+    lost: list[OrderRecord]  # an earlier session's orders that may arrive yet
 
 
 async def truth(
@@ -42,40 +45,71 @@ async def truth(
 ) -> Truth:
     """Ask for everything; raises ExchangeError when it cannot be had whole.
 
-    What rests may fill while we ask: everything is asked for until nothing moved in between.
+    What rests may fill while we ask: everything is asked for until nothing moved in between. Orders that stay behind
+    the balances are not taken over but cancelled: a fill that the balances hold would be counted again when it is told.
     """
+    began = now()
     with trio.move_on_after(within):
         while True:
-            active = await rest.orders("active")
-            cash, shares = (await rest.wallet()).total, await rest.positions()
-            recent = await rest.orders("recent")
-            again = await rest.orders("active")
-            if _standing(active) == _standing(again) and (await rest.wallet()).total == cash:
-                break
-            log.info("an order of ours traded meanwhile: once more")
+            seen = await _asked(rest, account)
+            if seen is not None and (seen.whole() or now() >= began + LAGS):
+                return _told(account, markets, seen, now())
+            log.info("an order of ours trades, or its news are under way: once more")
             await trio.sleep(ONCE_MORE)
-        return await _told(rest, account, markets, active, recent, cash, shares, now())
     raise ExchangeError(f"the account did not come to rest within {within:g} s: start again later")
 
 
-async def _told(
-    rest: Rest,
-    account: AccountFile,
-    markets: Sequence[Market],
-    active: Sequence[OrderSeen],
-    recent: Sequence[OrderSeen],
-    cash: Cash,
-    shares: dict[TokenId, int],
-    at: Micros,
-) -> Truth:
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """What was said of the account while nothing moved."""
+
+    active: list[OrderSeen]
+    recent: list[OrderSeen]
+    wallet: WalletSeen
+    shares: dict[TokenId, int]
+    locked: dict[TokenId, int]
+    before: frozenset[str]
+
+    def whole(self) -> bool:
+        """Whether the orders keep what the balances say that they keep: no fill is left untold."""
+        cash, shares = 0, Counter[TokenId]()
+        for order in self.active:
+            left = Size(order.size - order.filled)
+            if order.side is Side.BUY:
+                cash += cash_paid(order.price, left)
+            else:
+                shares[order.token] += left
+        return cash == self.wallet.locked and dict(shares) == self.locked
+
+
+async def _asked(rest: Rest, account: AccountFile) -> _Seen | None:
+    """Ask for all of it; None where something moved in between."""
+    active = await rest.orders("active")
+    wallet, (shares, locked) = await rest.wallet(), await rest.positions_and_locked()
+    recent = await rest.orders("recent")
     _name_lost(account, [*active, *recent])
     before = await _keep_fills(rest, account, active)
+    again = await rest.orders("active")
+    if _standing(active) != _standing(again) or await rest.wallet() != wallet:
+        return None
+    return _Seen(active, recent, wallet, shares, locked, before)
+
+
+def _told(account: AccountFile, markets: Sequence[Market], seen: _Seen, at: Micros) -> Truth:
+    active, cash, shares = seen.active, seen.wallet.total, seen.shares
+    lost = [each for each in account.unfinished() if _may_arrive(each, at)]
     _close_unfinished(account, {order.order_id for order in active}, at)
-    adopted = list(_adopted(active, account, markets, at))
+    adopted = list(_adopted(active, account, markets, at)) if seen.whole() else []
+    if not seen.whole():
+        log.warning("fills of orders that rest have not been told yet: what rests is cancelled")
     known = {record.order_id for record, _ in adopted}
-    strange = [order.order_id for order in [*active, *recent] if order.order_id not in known]
+    strange = [order.order_id for order in [*active, *seen.recent] if order.order_id not in known]
     facts = [*_facts(account, markets, cash, shares, at), *(_found(record, filled, at) for record, filled in adopted)]
-    return Truth(facts, cash, shares, adopted, strange, before)
+    return Truth(facts, cash, shares, adopted, strange, seen.before, lost)
+
+
+def _may_arrive(record: OrderRecord, at: Micros) -> bool:
+    return record.exchange_order_id is None and at < record.sent_at_us + ARRIVES
 
 
 def _standing(orders: Sequence[OrderSeen]) -> dict[str, Size]:
@@ -90,18 +124,11 @@ def _name_lost(account: AccountFile, listed: Sequence[OrderSeen]) -> None:
     for record in account.unfinished():
         if record.exchange_order_id is not None:
             continue
-        found = next((order for order in unclaimed if _can_be(record, order)), None)
+        found = next((order for order in unclaimed if can_be(record, order)), None)
         if found is not None:
             unclaimed.remove(found)
             account.name(record.client_order_id, found.order_id)
             log.info("the order {} of an earlier session is {}", record.client_order_id, found.order_id)
-
-
-def _can_be(record: OrderRecord, order: OrderSeen) -> bool:
-    terms = record.token, record.side, record.price_e4, record.size_e6
-    return (
-        terms == (order.token, order.side, order.price, order.size) and order.created_at >= record.sent_at_us - CLOCKS
-    )
 
 
 async def _keep_fills(rest: Rest, account: AccountFile, active: Sequence[OrderSeen]) -> frozenset[str]:
@@ -114,11 +141,12 @@ async def _keep_fills(rest: Rest, account: AccountFile, active: Sequence[OrderSe
             continue
         for fill in await rest.order_trades(order_id):
             trades.add(fill.trade_id)
-            account.fill(_record_of(fill, side))
+            account.fill(record_of(fill, side))
     return frozenset(trades)
 
 
-def _record_of(fill: FillSeen, side: Side) -> FillRecord:
+def record_of(fill: FillSeen, side: Side) -> FillRecord:
+    """Return what is written of a fill."""
     cash = cash_paid if side is Side.BUY else cash_received
     return FillRecord(
         trade_id=TradeId(fill.trade_id),
@@ -136,6 +164,8 @@ def _close_unfinished(account: AccountFile, resting: set[str], at: Micros) -> No
     """Write of an earlier session's orders that they are over, where they do not rest any more."""
     for record in account.unfinished():
         order_id = record.exchange_order_id
+        if _may_arrive(record, at):
+            continue
         if order_id is None:
             order_id = f"none:{record.client_order_id}"
             account.name(record.client_order_id, order_id)

@@ -130,6 +130,7 @@ class _Wallet(msgspec.Struct):
 class _Position(msgspec.Struct):
     outcome_id: str
     quantity: int
+    locked_quantity: int = 0
 
 
 class _Login(msgspec.Struct):
@@ -302,10 +303,12 @@ def parse_wallet(raw: bytes | msgspec.Raw) -> WalletSeen:
     return WalletSeen(total=Cash(wire.total_e6), locked=Cash(wire.locked_e6))
 
 
-def parse_positions(raw: bytes) -> dict[TokenId, int]:
-    """Read the account's shares, what orders keep of them included."""
+def parse_positions(raw: bytes) -> tuple[dict[TokenId, int], dict[TokenId, int]]:
+    """Read the account's shares, what orders keep of them included; and what orders keep, where they keep any."""
     rows = decode(list[_Position], raw, "positions")
-    return {TokenId(row.outcome_id): int(_size(row.quantity, "positions")) for row in rows}
+    shares = {TokenId(row.outcome_id): int(_size(row.quantity, "positions")) for row in rows}
+    locked = {TokenId(row.outcome_id): int(_size(row.locked_quantity, "positions")) for row in rows}
+    return shares, {token: size for token, size in locked.items() if size}
 
 
 def parse_login(raw: bytes) -> tuple[str, str, int] | None:
