@@ -3,8 +3,6 @@
 from collections import deque
 from typing import Final
 
-from msgspec.structs import replace
-
 from pmrun.runner.facts import OrderFound
 from pmrun.runner.hooks import Unhedged, Wanted
 from pmrun.runner.intents import Cancel, CancelAll, Intent, Place, Reason, Refuse
@@ -41,19 +39,8 @@ class Acting:
         now, market = self._known.now, state.no
         outcome, side, price, size, purpose = want.outcome, want.side, want.price, want.size, want.purpose
         post_only = not want.may_take
-        order = Order(
-            no=no,
-            client_order_id=f"{self._name}-{no}",
-            market=market,
-            outcome=outcome,
-            side=side,
-            price=price,
-            size=size,
-            purpose=purpose,
-            post_only=post_only,
-            placed_at=now,
-            basis=want.basis,
-        )
+        name = f"{self._name}-{no}"
+        order = Order(no, name, market, outcome, side, price, size, purpose, post_only, now, want.basis)
         self._orders[no] = state.orders[no] = order
         self._account.reserve(None, order)
         if state.refused:
@@ -116,7 +103,7 @@ class Acting:
         if order.state is PENDING_SUBMIT:
             self._known.for_answer.add(order.market)
             return False
-        sent = replace(order, cancel_sent=True)
+        sent = order.leaving()
         self._orders[order.no] = self._markets[order.market].orders[order.no] = sent
         self.out.append(Cancel(self._known.now, order.no, reason))
         return True
@@ -140,7 +127,7 @@ class Acting:
                     self._known.for_answer.add(state.no)
                     self._known.pulled.add(no)
                 else:
-                    self._orders[no] = state.orders[no] = replace(order, cancel_sent=True)
+                    self._orders[no] = state.orders[no] = order.leaving()
 
     def deny(self, state: MarketState, want: Wanted, reasons: tuple[Reason, ...]) -> None:
         """Refuse an order; shares that an exit would have sold are a gap, shown with the other gaps."""

@@ -1,13 +1,13 @@
 """The desk: a plain function of the facts it was told, which answers with what we now want done."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final
 
 from pmrun.runner.acting import Acting
 from pmrun.runner.aligning import Aligning
 from pmrun.runner.deciding import Deciding
-from pmrun.runner.desk_settings import DeskSettings, Pace
-from pmrun.runner.facts import Fact, FeedEnded, FeedLost, FeedRestored, TimerDue, Together
+from pmrun.runner.desk_settings import DeskSettings
+from pmrun.runner.facts import Fact, FeedEnded, FeedLost, FeedRestored, OrderNews, TimerDue, Together
 from pmrun.runner.fitting import Fitting
 from pmrun.runner.hooks import Hooks, Wanted
 from pmrun.runner.intents import CancelAll, Drop, Intent, Number, Observed, Reason, Select
@@ -18,6 +18,7 @@ from pmrun.runner.limits import Limits
 from pmrun.runner.market import MarketNo, Outcome
 from pmrun.runner.market_state import MarketState, book_side
 from pmrun.runner.orders import Order, Purpose
+from pmrun.runner.pace import Pace
 from pmrun.runner.reconcile import reconcile
 from pmrun.runner.units import Cash, Micros, Side
 from pmrun.runner.universe import MarketProspect, Scanned, Universe
@@ -45,6 +46,8 @@ class Desk:
         self._deciding = Deciding(hooks, settings)
         self._fitting = Fitting(hooks, settings, known, self._acting)
         self._aligning = Aligning(hooks, settings, known, self._acting, self._fitting)
+        self._hedges, self._waits, self._gated = hooks.hedges, hooks.waits, settings.gated
+        self._pace = settings.pace
         self._origin: Micros | None = None
         self._wakes: dict[MarketNo, Micros] = {}  # when a component may change its mind
         self._learn: dict[type[Any], Callable[[Any], None]] = {
@@ -105,7 +108,7 @@ class Desk:
 
     def decision_after(self, at: Micros) -> Micros:
         """Return the first decision time at or after a moment: what the feed conflates to."""
-        return self.settings.pace.next(at if self._origin is None else self._origin, at)
+        return self._pace.next(at if self._origin is None else self._origin, at)
 
     def in_play(self) -> Iterator[Order]:
         """Iterate over all orders that can still fill."""
@@ -138,9 +141,12 @@ class Desk:
     # Time and the feed; learning knows the other facts.
 
     def _together(self, fact: Together) -> None:
-        learn = self._learn
+        learn, learning = self._learn, self._learning
         for one in fact.facts:
-            learn[type(one)](one)
+            if type(one) is OrderNews:
+                learning.order_news(one)
+            else:
+                learn[type(one)](one)
 
     def _timer_due(self, fact: TimerDue) -> None:
         self._learning.tell(fact, None, None)
@@ -174,7 +180,7 @@ class Desk:
                 self._rescan()
             elif self.universe.waiting:
                 self._admit()
-        due = sorted(known.dirty) if self.settings.gated else list(self.markets)
+        due = sorted(known.dirty) if self._gated else list(self.markets)
         known.dirty.clear()
         for no in due:
             self._decide(self.markets[no])
@@ -211,7 +217,7 @@ class Desk:
     def _prospect(self, state: Scanned) -> MarketProspect:
         return MarketProspect(self.hooks, state, self._known.now, lambda: self._tried(self.markets[state.no]))
 
-    def _tried(self, state: MarketState) -> tuple[list[Wanted], dict[Side, tuple[Reason, ...]]]:
+    def _tried(self, state: MarketState) -> tuple[Sequence[Wanted], dict[Side, tuple[Reason, ...]]]:
         """Return what would be wanted, and why a side of the YES book could not be quoted with nothing committed."""
         refusals: dict[Side, tuple[Reason, ...]] = {side: (Reason("no_quote", "pricing"),) for side in Side}
 
@@ -237,24 +243,25 @@ class Desk:
         if code is not None:
             self._clear(state, code)
             return
-        if self.hooks.waits:
+        if self._waits:
             self._set_wake(no)
         if not state.selected and not state.orders and not state.inventory.held:
             return
         code = state.blocked()
         if code is not None:
             self._acting.pull(state, Reason(code, "desk"))
-            if self.hooks.hedges and state.inventory.held:
+            if self._hedges and state.inventory.held:
                 self._exit_if_possible(state, code)
             return
         try:
             if state.unsafe:
                 state.unsafe.clear()
-            wanted = self._deciding.hedges(state, known.now) if self.hooks.hedges else []
+            wanted: Sequence[Wanted] = self._deciding.hedges(state, known.now) if self._hedges else ()
             if known.limit is not None:
                 self._acting.pull(state, known.limit)
             elif state.selected:
-                wanted.extend(self._deciding.quotes(state, known.now, self._acting.refuse))
+                quotes = self._deciding.quotes(state, known.now, self._acting.refuse)
+                wanted = [*wanted, *quotes] if wanted else quotes
             self._aligning.align(state, reconcile(wanted, state.replaceable()))
         except Exception as error:
             self._unjudged(state, error)

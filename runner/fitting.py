@@ -23,7 +23,8 @@ class Fitting:
 
     def __init__(self, hooks: Hooks, settings: DeskSettings, known: Known, acting: Acting) -> None:
         """Take the components, and who refuses."""
-        self._hooks = hooks
+        self._checks = hooks.checks
+        self._sums = hooks.sums
         self._settings = settings
         self._known = known
         self._account = known.account
@@ -33,7 +34,7 @@ class Fitting:
         """Whether nothing speaks against an order, placed together with others; otherwise refuse it, or let it wait."""
         if state.rejected and self._retries_later(state, want):
             return False
-        if self._hooks.checks:
+        if self._checks:
             reasons = self.objections(state, want, committed, resting=False)
             if reasons:
                 self._acting.deny(state, want, reasons)
@@ -51,7 +52,7 @@ class Fitting:
         assert state.book is not None
         found: list[Reason] = []
         book = state.book.seen_by(order.outcome)
-        for check in self._hooks.checks if checks is None else checks:
+        for check in self._checks if checks is None else checks:
             if order.purpose not in check.judges:
                 continue
             objection = check.object_to_order(
@@ -92,7 +93,7 @@ class Fitting:
             if reason.by != "leaving":
                 self._acting.deny(state, want, (reason,))
             return False
-        sums = self._hooks.sums
+        sums = self._sums
         if not sums or not buys:
             return True
         leaving = sum(order.exposed for order in state.orders.values() if order.cancel_sent)

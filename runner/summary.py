@@ -41,7 +41,6 @@ class Tally:
         self.held_before = 0  # what holdings found at the start had cost
         self._of_fact: dict[type[Any], Callable[[Any], None]] = {
             Filled: self._fill,
-            OrderNews: self._news,
             Listed: self._listed,
             FundsSeen: self._funds_seen,
             HoldingSeen: self._holding_seen,
@@ -55,7 +54,9 @@ class Tally:
         of_fact = self._of_fact
         for one in facts:
             kind = type(one)
-            if kind in of_fact:
+            if kind is OrderNews:  # most of them are
+                self._news(one)  # type: ignore[arg-type]
+            elif kind in of_fact:
                 of_fact[kind](one)
         if intents:
             self.intents += len(intents)

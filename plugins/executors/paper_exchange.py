@@ -67,17 +67,18 @@ TAKEN = "simulated: what is displayed at this price was taken by an earlier orde
 class _Resting:
     """An order as the exchange knows it; prices are those of YES."""
 
-    __slots__ = ("hits", "market", "place", "queue", "side", "slot", "yes_price")
+    __slots__ = ("hits", "market", "number", "place", "queue", "side", "slot", "yes_price")
 
     def __init__(self, place: Place) -> None:
         self.place = place
+        self.number = place.order
         self.slot = -1
         self.hits: Hits | None = None
-        self.market = place.market
+        self.market = market = place.market
         yes = place.outcome is YES
         self.yes_price = place.price if yes else ONE - place.price
-        self.side = BID if (place.side is BUY) == yes else ASK
-        self.queue = 2 * place.market + self.side
+        self.side = side = BID if (place.side is BUY) == yes else ASK
+        self.queue = 2 * market + side
 
 
 class PaperExchange:
@@ -98,7 +99,10 @@ class PaperExchange:
         self._fill_model = fill
         self._rules = fill.rules(data.info.prints > 0)
         self._chance = fill.chance(data.info.prints > 0)
+        best: Any = self._books.best.reshape(-1)
+        self._best = memoryview(best)  # read one by one: cheaper than through numpy
         self._grids = [Grid(market.tick) for market in data.markets]
+        self._least = [int(market.min_order_size) for market in data.markets]
         self._trading = [True] * len(data.markets)
         self._resting: dict[OrderNo, _Resting] = {}
         self._by_slot: dict[int, _Resting] = {}
@@ -191,7 +195,7 @@ class PaperExchange:
         for slot in set(self._fills.slot[:filled].tolist()):
             if not self._queues.order[slot, kernel.ALIVE]:
                 order = self._by_slot[slot]
-                del self._resting[order.place.order]
+                del self._resting[order.number]
                 self._release(order)
 
     def _advance_by_chance(self, until: Micros) -> None:
@@ -341,27 +345,27 @@ class PaperExchange:
 
     def _refusal(self, order: _Resting) -> str:
         """Say why the exchange would not take an order, in its own words (reference 3.9)."""
-        place = order.place
-        market = self._data.markets[order.market]
-        if not self._trading[order.market]:
+        place, market = order.place, order.market
+        if not self._trading[market]:
             return NOT_TRADING
-        if place.price not in self._grids[order.market]:
-            tick = format_price(self._grids[order.market].tick)
-            return f"order is invalid. Price ({format_price(place.price)}) breaks minimum tick size rule: {tick}"
-        if place.size < market.min_order_size:
-            least = format_size(market.min_order_size)
-            return f"order is invalid. Size ({format_size(place.size)}) lower than the minimum: {least}"
+        grid, least = self._grids[market], self._least[market]
+        if not grid.holds(order.yes_price):  # a price is on the grid where its complement is
+            said = format_price(place.price), format_price(grid.tick)
+            return f"order is invalid. Price ({said[0]}) breaks minimum tick size rule: {said[1]}"
+        if place.size < least:
+            said = format_size(place.size), format_size(Size(least))
+            return f"order is invalid. Size ({said[0]}) lower than the minimum: {said[1]}"
         if place.post_only and self._reached(order):
             return CROSSES
         return ""
 
     def _reached(self, order: _Resting) -> bool:
         """Whether the other side of the displayed book is at an order's price, or through it."""
-        other: int = self._books.best.item(order.market, 1 - order.side)
+        other: int = self._best[2 * order.market + 1 - order.side]
         return other <= order.yes_price if order.side == BID else other >= order.yes_price
 
     def _rest(self, order: _Resting, size: Size, at: Micros) -> None:
-        number = order.place.order
+        number = order.number
         if self._mine[order.queue] == SLOTS:
             self._news(at, number, REJECTED, "too many open orders at the paper exchange in this market")
             return
@@ -418,7 +422,7 @@ class PaperExchange:
         self._news(at, number, CANCELED, reason)
 
     def _remove(self, order: _Resting) -> None:
-        del self._resting[order.place.order]
+        del self._resting[order.number]
         self._moves.extend((order.slot, order.market, order.side, order.yes_price, 0))
         self._release(order)
 
