@@ -30,6 +30,7 @@ class Acting:
         self._name = name
         self._remember = remember
         self._last_order = 0
+        self._because: dict[str, Reason] = {}  # why orders are placed: the rule's words come back
         self._ended: deque[tuple[Micros, OrderNo]] = deque()
 
     def place(self, state: MarketState, want: Wanted) -> None:
@@ -45,7 +46,10 @@ class Acting:
         self._account.reserve(None, order)
         if state.refused:
             state.refused.pop(book_side(outcome, side), None)
-        self.out.append(Place(now, no, market, outcome, side, price, size, purpose, post_only, Reason(want.basis)))
+        reason = self._because.get(want.basis)
+        if reason is None:
+            reason = self._because[want.basis] = Reason(want.basis)
+        self.out.append(Place(now, no, market, outcome, side, price, size, purpose, post_only, reason))
 
     def adopt(self, state: MarketState, fact: OrderFound) -> Order:
         """Return an order that an earlier session left resting, known from here on."""

@@ -91,10 +91,8 @@ class Book:
         """Return the prices of the first levels of each side (0: of all), without the sizes."""
         bids, asks = (self.bids[:levels], self.asks[:levels]) if levels else (self.bids, self.asks)
         found: list[int] = [len(bids)]
-        for level in bids:
-            found.append(level[0])
-        for level in asks:
-            found.append(level[0])
+        found += [level[0] for level in bids]
+        found += [level[0] for level in asks]
         return tuple(found)
 
     def bids_below(self, price: Price, count: int) -> Levels:

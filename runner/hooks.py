@@ -19,7 +19,7 @@ from pmrun.runner.intents import Intent, Number, Reason
 from pmrun.runner.inventory import Inventory
 from pmrun.runner.market import Market, MarketNo, Outcome
 from pmrun.runner.orders import Order, Purpose
-from pmrun.runner.units import Cash, HalfPrice, Micros, Notional, Price, Side, Size
+from pmrun.runner.units import Cash, HalfPrice, Micros, Notional, Side, Size
 from pmrun.runner.wanted import Wanted as Wanted  # where components look for it
 
 GROUP = "pmrun"

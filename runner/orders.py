@@ -171,7 +171,8 @@ class Impossible(NamedTuple):
 class Order:
     """An order we asked for, with all that is known of it (O2): never changed, news of it makes another one.
 
-    A class of slots, not a struct: compiled, it is read without a look-up.
+    A class of slots, not a struct: compiled, it is read without a look-up. What is made of it is written out in full,
+    without a helper in between: every order is told of three times.
     """
 
     __slots__ = (
@@ -318,7 +319,18 @@ class Order:
 
     def leaving(self) -> "Order":
         """Return the order with a cancel sent."""
-        return self._become(
+        return Order(
+            self.no,
+            self.client_order_id,
+            self.market,
+            self.outcome,
+            self.side,
+            self.price,
+            self.size,
+            self.purpose,
+            self.post_only,
+            self.placed_at,
+            self.basis,
             self.state,
             self.outcome_unknown,
             True,
@@ -343,7 +355,18 @@ class Order:
         state = LIFECYCLE[self.state, news]
         if state is None:
             return Impossible(self.no, self.state, news)
-        return self._become(
+        return Order(
+            self.no,
+            self.client_order_id,
+            self.market,
+            self.outcome,
+            self.side,
+            self.price,
+            self.size,
+            self.purpose,
+            self.post_only,
+            self.placed_at,
+            self.basis,
             state,
             news is UNKNOWN and state in UNANSWERED,
             self.cancel_sent,
@@ -363,33 +386,6 @@ class Order:
         state = LIFECYCLE[self.state, news]
         if state is None or filled > self.size:
             return Impossible(self.no, self.state, news)
-        return self._become(
-            state,
-            False,
-            self.cancel_sent,
-            self.exchange_order_id,
-            at if self.submitted_at is None else self.submitted_at,
-            at,
-            filled,
-            Cash(self.paid + cash),
-            self.raw_last_ws_event,
-            self.raw_last_rest_snapshot,
-        )
-
-    def _become(
-        self,
-        state: State,
-        outcome_unknown: bool,
-        cancel_sent: bool,
-        exchange_order_id: str | None,
-        submitted_at: Micros | None,
-        last_event_at: Micros | None,
-        filled: Size,
-        paid: Cash,
-        raw_last_ws_event: str | None,
-        raw_last_rest_snapshot: str | None,
-    ) -> "Order":
-        """Return what we asked for, with other things known of it."""
         return Order(
             self.no,
             self.client_order_id,
@@ -403,13 +399,13 @@ class Order:
             self.placed_at,
             self.basis,
             state,
-            outcome_unknown,
-            cancel_sent,
-            exchange_order_id,
-            submitted_at,
-            last_event_at,
+            False,
+            self.cancel_sent,
+            self.exchange_order_id,
+            at if self.submitted_at is None else self.submitted_at,
+            at,
             filled,
-            paid,
-            raw_last_ws_event,
-            raw_last_rest_snapshot,
+            Cash(self.paid + cash),
+            self.raw_last_ws_event,
+            self.raw_last_rest_snapshot,
         )

@@ -27,7 +27,7 @@ class Tally:
         self.cancelled = 0
         self.refused = 0
         self.refusals: Counter[str] = Counter()
-        self.cancels: Counter[str] = Counter()
+        self._cancels: dict[str, int] = {}
         self.rejections: Counter[str] = Counter()
         self.oddities: Counter[str] = Counter()
         self.scanned = 0
@@ -60,11 +60,13 @@ class Tally:
                 of_fact[kind](one)
         if intents:
             self.intents += len(intents)
+            cancels = self._cancels
             for intent in intents:
                 if type(intent) is Place:
                     self.placed += 1
                 elif type(intent) is Cancel:
-                    self.cancels[intent.reason.code] += 1
+                    code = intent.reason.code
+                    cancels[code] = cancels.get(code, 0) + 1
                 else:
                     self._intent(intent)
 
@@ -95,6 +97,11 @@ class Tally:
         self.failed += fact.status is Settlement.FAILED
 
     @property
+    def cancels(self) -> Counter[str]:
+        """Cancels by the code of their reason."""
+        return Counter(self._cancels)
+
+    @property
     def orders(self) -> dict[str, int]:
         """Orders placed, cancelled and rejected, and refusals."""
         return {
@@ -107,7 +114,8 @@ class Tally:
     def _intent(self, intent: Intent) -> None:
         match intent:
             case CancelAll():
-                self.cancels[intent.reason.code] += 1
+                code = intent.reason.code
+                self._cancels[code] = self._cancels.get(code, 0) + 1
             case Refuse():
                 self.refused += 1
                 for reason in intent.reasons:

@@ -43,7 +43,7 @@ class Told:
         found = session.moved_prices()
         if not found:
             return []
-        numbers: Iterator[Any] = iter(session.levels[:found].ravel().tolist())  # a price and a size in turn
+        numbers: Iterator[Any] = iter(session.numbers[: 4 * found * self._most].tolist())
         levels: Levels = tuple(zip(numbers, numbers, strict=True))
         most = self._most
         books = []
