@@ -85,7 +85,8 @@ class _Resting:
 
 def _one_by_one(numbers: Any) -> Any:
     """Return numbers as they are read one by one: a third of what it costs through numpy."""
-    return memoryview(np.ascontiguousarray(numbers, np.int64).reshape(-1))
+    flat: Any = np.ascontiguousarray(numbers, np.int64).reshape(-1)
+    return memoryview(flat)
 
 
 class PaperExchange:

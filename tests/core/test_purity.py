@@ -26,12 +26,14 @@ PURE = [
     "market_state",
     "markouts",
     "orders",
+    "pace",
     "ports",
     "reconcile",
     "simulate",
     "timings",
     "units",
     "universe",
+    "wanted",
 ]
 IMPURE = {
     "trio",
