@@ -29,7 +29,6 @@ COMPILED = (
     "runner/market_state.py",
     "runner/orders.py",
     "runner/own_orders.py",
-    "runner/pace.py",
     "runner/reconcile.py",
     "runner/simulate.py",
     "runner/summary.py",

@@ -6,7 +6,7 @@ from typing import Any, Final
 from pmrun.runner.acting import Acting
 from pmrun.runner.aligning import Aligning
 from pmrun.runner.deciding import Deciding
-from pmrun.runner.desk_settings import DeskSettings
+from pmrun.runner.desk_settings import DeskSettings, Pace
 from pmrun.runner.facts import Fact, FeedEnded, FeedLost, FeedRestored, OrderNews, TimerDue, Together
 from pmrun.runner.fitting import Fitting
 from pmrun.runner.hooks import Hooks, Wanted
@@ -18,9 +18,8 @@ from pmrun.runner.limits import Limits
 from pmrun.runner.market import MarketNo, Outcome
 from pmrun.runner.market_state import MarketState, book_side
 from pmrun.runner.orders import Order, Purpose
-from pmrun.runner.pace import Pace
 from pmrun.runner.reconcile import reconcile
-from pmrun.runner.units import Cash, Micros, Side
+from pmrun.runner.units import Cash, Micros, Side, next_beat
 from pmrun.runner.universe import MarketProspect, Scanned, Universe
 
 __all__ = ["Desk", "DeskSettings", "MarketState", "Pace"]
@@ -47,7 +46,7 @@ class Desk:
         self._fitting = Fitting(hooks, settings, known, self._acting)
         self._aligning = Aligning(hooks, settings, known, self._acting, self._fitting)
         self._hedges, self._waits, self._gated = hooks.hedges, hooks.waits, settings.gated
-        self._pace = settings.pace
+        self._every, self._offset = settings.pace.every, settings.pace.offset
         self._origin: Micros | None = None
         self._wakes: dict[MarketNo, Micros] = {}  # when a component may change its mind
         self._learn: dict[type[Any], Callable[[Any], None]] = {
@@ -108,7 +107,8 @@ class Desk:
 
     def decision_after(self, at: Micros) -> Micros:
         """Return the first decision time at or after a moment: what the feed conflates to."""
-        return self._pace.next(at if self._origin is None else self._origin, at)
+        first = (at if self._origin is None else self._origin) + self._offset
+        return next_beat(self._every, first, at)
 
     def in_play(self) -> Iterator[Order]:
         """Iterate over all orders that can still fill."""

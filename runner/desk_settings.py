@@ -2,9 +2,19 @@
 
 import msgspec
 
-from pmrun.runner.pace import Pace
-from pmrun.runner.units import Micros
+from pmrun.runner.units import Micros, next_beat
 from pmrun.runner.universe import Rescan
+
+
+class Pace(msgspec.Struct, frozen=True, kw_only=True):
+    """When quotes are decided (R12): at once (`every` 0), or on a clock with an offset from the first fact."""
+
+    every: Micros = Micros(0)
+    offset: Micros = Micros(0)
+
+    def next(self, origin: Micros, at: Micros) -> Micros:
+        """Return the first decision time at or after a moment."""
+        return next_beat(self.every, origin + self.offset, at)
 
 
 class DeskSettings(msgspec.Struct, frozen=True, kw_only=True):

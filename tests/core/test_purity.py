@@ -26,7 +26,6 @@ PURE = [
     "market_state",
     "markouts",
     "orders",
-    "pace",
     "ports",
     "reconcile",
     "simulate",
