@@ -22,6 +22,7 @@ COMPILED = (
     "runner/desk.py",
     "runner/fitting.py",
     "runner/grid.py",
+    "runner/holding.py",
     "runner/inventory.py",
     "runner/journal_writer.py",
     "runner/known.py",

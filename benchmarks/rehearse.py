@@ -3,8 +3,10 @@
     python benchmarks/rehearse.py [--seeds 5] [--hours 2] [--faults everything] [--kills 200 | --kills every] [--json]
 
 Each seed is a session of `strategy=reward_mm exchange=live` on a virtual clock, in one process; the same seed gives the
-same session. With `--kills`, sessions are killed as kill -9 does: at so many random moments, or at every await on the
-order path. The exit code is 1 where a promise was broken, or a fault or kill point never fired. All of it is simulated.
+same session, however many run side by side (`--jobs`). With `--kills`, sessions are killed as kill -9 does: at so
+many random moments, or once at every await on the order path; `--seeds 0` plays those alone. How far each has come is
+told on standard error. The exit code is 1 where a promise was broken, or a fault or kill point never fired. All of it
+is simulated.
 """
 
 import argparse
@@ -14,26 +16,18 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
 from pathlib import Path
-from random import Random
 from typing import Any
+from zlib import crc32
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "tests" / "exchanges"))
 
 import trio  # noqa: E402
-from killing import (  # noqa: E402
-    TROUBLES,
-    Beside,
-    Killing,
-    Wanted,
-    awaits_of,
-    covered,
-    played,
-    random_moments,
-    shortly,
-)
+from kill_points import Kind, awaits_of, covered, shortly  # noqa: E402
+from killing import TROUBLES, Beside, Broken, Killing, random_moments  # noqa: E402
 from rehearsal import AT_THE_TOUCH, KEY, LIVELY, WALLET, Rehearsal, lively_feed  # noqa: E402
 from verdicts import blind_seconds, complaints, halts  # noqa: E402
 
@@ -50,10 +44,33 @@ EXTRA: list[dict[str, Any]] = [
     {"fault": "rate_limited", "every": 300, "for": 5, "retry_after": 2},
     {"fault": "retrying_trade", "every": 300},
 ]
+TROUBLED = {str(fault["fault"]) for fault in TROUBLES}
 SPEED = 6  # seconds of the simulated markets in one of the session
 LONGEST = 40.0  # seconds that a run waits for its kill point
-SHORT = 24.0  # seconds of a run that is to come by a certain await
-TRIES = 4  # that a kill point is waited for
+SHORT = 24.0  # seconds of a run that is to come by certain awaits
+PARTS = 4  # that kills are played in, each at an exchange of its own; not the number of jobs, which changes nothing
+TELL_EVERY = 15.0  # seconds
+
+
+class Ticker(trio.abc.Instrument):
+    """Tells on standard error how far something has come."""
+
+    def __init__(self, name: str, said: Callable[[], str]) -> None:
+        """Say `said()` of it every so often."""
+        self._name = name
+        self._said = said
+        self._began = self._told = time.monotonic()
+
+    def before_task_step(self, task: trio.lowlevel.Task) -> None:
+        """Look at the clock."""
+        now = time.monotonic()
+        if now - self._told >= TELL_EVERY:
+            self._told = now
+            self.tell(self._said())
+
+    def tell(self, said: str) -> None:
+        """Say it now."""
+        print(f"{self._name}: {said} ({time.monotonic() - self._began:.0f} s)", file=sys.stderr, flush=True)
 
 
 def session(seed: int, hours: float, script: str, folder: Path, overrides: Sequence[str]) -> dict[str, Any]:
@@ -62,11 +79,19 @@ def session(seed: int, hours: float, script: str, folder: Path, overrides: Seque
     faults = Faults([*load_script(script), *read_script(EXTRA)], seed)
     run = Rehearsal(lively_feed(seed, 12, seconds, SPEED), folder, [*LIVELY, *overrides], faults, seed=seed)
     began = time.process_time()
-    summary = run.together(seconds=seconds)
+    first = run.data.info.first_at
+
+    def come() -> str:
+        return f"minute {(run.now() - first) // (60 * SECOND)} of {seconds / 60:.0f}, {run.sent.total()} requests"
+
+    ticker = Ticker(f"seed {seed}", come)
+    summary = run.play(lambda: run.run(f"feed.stop_after={seconds}"), (ticker,))
+    found = complaints(run)
+    ticker.tell(str(found) if found else "every promise kept")
     return {
         "seed": seed,
         "cpu_s": round(time.process_time() - began, 1),
-        "complaints": complaints(run),
+        "complaints": found,
         "may_rest": summary["may_rest"],
         "orders": summary["orders"]["placed"],
         "fills": summary["fills"]["count"],
@@ -92,6 +117,8 @@ def provocations(killing: Killing) -> list[Beside]:
 
     async def money_comes_from_elsewhere() -> None:
         await trio.sleep(SHORT - 0.5)
+        while not killing.switch.checked:
+            await trio.sleep(0.1)
         run.engine.deposit(WALLET, Cash(1_000_000), run.now())
 
     async def cancels_are_refused() -> None:
@@ -105,7 +132,8 @@ def provocations(killing: Killing) -> list[Beside]:
         run.gate.broken.clear()
 
     async def somebody_trades_at_the_start() -> None:
-        for order_id in run.resting():
+        run.engine.retry_next_settlement(4)  # so that settling takes longer than a start may
+        for order_id in run.resting()[::2]:
             order = run.engine.order(order_id)
             assert order is not None
             market = next(no for no, each in enumerate(run.engine.markets) if each.condition == order.condition)
@@ -113,49 +141,73 @@ def provocations(killing: Killing) -> list[Beside]:
             price = order.price if order.outcome is Outcome.YES else complement(order.price)
             run.engine.crowd_take(market, Side.SELL if buys else Side.BUY, price, order.size, run.now())
 
-    return [somebody_trades_at_the_start, money_comes_from_elsewhere, cancels_are_refused, nothing_is_listed]
+    async def something_breaks() -> None:
+        await trio.sleep(SHORT - 4)
+        raise Broken
+
+    return [
+        somebody_trades_at_the_start,
+        money_comes_from_elsewhere,
+        cancels_are_refused,
+        nothing_is_listed,
+        something_breaks,
+    ]
 
 
-def killed(count: int | None, seed: int, folder: Path) -> dict[str, Any]:
-    """Kill at so many random moments, or at every await that a session without kills came by; each restart is checked.
-
-    What came in the session without kills and does not come again in a few tries is missed.
-    """
+def killed(count: int | None, seed: int, part: int, folder: Path) -> dict[str, Any]:
+    """Play one part of the kills: at so many random moments, or at every await that falls to this part."""
     killing = rehearsed(seed, folder)
-    random = Random(f"occurrences {seed}")
 
-    async def random_scene() -> None:
-        wanted = random_moments(2 * (count or 0), seed, checked=True)
-        while wanted and killing.kinds.total() < (count or 0):
-            await killing.until_killed(wanted.pop(), LONGEST)
-            await trio.sleep(random.uniform(0.01, 3))
-        await killing.rounds([], LONGEST, LONGEST)
+    def ours(kind: Kind) -> bool:
+        return crc32(kind.encode()) % PARTS == part
 
-    async def every_scene() -> None:
-        for beside in (None, *provocations(killing), None):
-            await killing.until_killed(None, SHORT, beside)
-            for kind in [each for each in killing.switch.ever if each not in killing.kinds]:
-                for attempt in range(TRIES):
-                    times = random.randint(1, min(killing.switch.ever[kind], 5)) if attempt == 0 else 1
-                    if await killing.until_killed(Wanted(kind, times, checked=attempt == 0), SHORT, beside):
-                        break
-        await killing.rounds([], LONGEST, LONGEST)
-        killing.missed += [Wanted(kind) for kind in killing.switch.ever if kind not in killing.kinds]
+    async def scene() -> None:
+        if count is not None:
+            await killing.moments(count, random_moments(3 * count, seed, checked=True), LONGEST)
+        else:
+            starts, *others = provocations(killing)
+            for beside in (None, starts, *others, starts):  # a start that has to wait is the rarest
+                await killing.each_kind(ours, SHORT, beside)
+        await killing.end(LONGEST)
 
+    def come() -> str:
+        known = "" if count is None else f" of {count}"
+        return f"{killing.kinds.total()}{known} kills in {killing.run.runs} runs, {killing.checks} restarts checked"
+
+    ticker = Ticker(f"kills, part {part + 1} of {PARTS}", come)
     began = time.process_time()
-    played(killing, random_scene if count is not None else every_scene)
-    places = awaits_of(trading, looking, heart, exchange, accounting, account, start) if count is None else {}
+    killing.run.play(scene, (killing.switch, ticker))
+    ticker.tell(f"{come()}: {killing.complaints or 'every promise kept'}")
     return {
         "cpu_s": round(time.process_time() - began, 1),
         "kills": killing.kinds.total(),
         "restarts_checked": killing.checks,
         "starts_refused": killing.refused_starts,
         "complaints": killing.complaints,
-        "missed": [shortly(each.kind) for each in killing.missed if each.kind],
-        "kinds": _by_short_name(killing.kinds),
-        "awaits": {place: covered(place, lines, killing.kinds) for place, lines in places.items()},
+        "kinds": dict(killing.kinds),
+        "seen": list(killing.switch.ever),
+        "fired": dict(killing.run.host.fired),
         "orders": len(killing.run.placed()),
         "trades": len(killing.run.trades()),
+    }
+
+
+def together(parts: Sequence[dict[str, Any]], every: bool) -> dict[str, Any]:
+    """Add the parts of the kills up."""
+    added = ("cpu_s", "kills", "restarts_checked", "starts_refused", "orders", "trades")
+    kinds, fired = Counter[Kind](), Counter[str]()
+    for part in parts:
+        kinds.update(part["kinds"])
+        fired.update(part["fired"])
+    places = awaits_of(trading, looking, heart, exchange, accounting, account, start) if every else {}
+    seen = dict.fromkeys(kind for part in parts for kind in part["seen"])
+    return {
+        **{name: round(sum(part[name] for part in parts), 1) for name in added},
+        "complaints": [said for part in parts for said in part["complaints"]],
+        "missed": [shortly(kind) for kind in seen if kind not in kinds] if every else [],
+        "kinds": _by_short_name(kinds),
+        "awaits": {place: covered(place, lines, kinds) for place, lines in places.items()},
+        "fired": dict(fired),
     }
 
 
@@ -178,8 +230,10 @@ def problems(found: dict[str, Any], script: str) -> Iterator[str]:
     for name, one in found["kills"].items():
         yield from (f"kills, {name}: {each}" for each in one["complaints"])
         yield from (f"no kill at the await {place}" for place, times in one["awaits"].items() if not times)
+        yield from (f"kills, {name}: the fault {each} never fired" for each in sorted(TROUBLED - one["fired"].keys()))
         if not one["kills"]:
             yield f"kills, {name}: none fired"
+    yield from found["broken_off"]
 
 
 def shown(found: dict[str, Any]) -> Iterator[str]:
@@ -206,6 +260,38 @@ def shown(found: dict[str, Any]) -> Iterator[str]:
         if one["awaits"]:
             yield "kills by await:"
             yield from (f"    {times:>5}  {place}" for place, times in one["awaits"].items())
+        yield "fired meanwhile:"
+        yield from (f"    {fault:<20} {times:>8}" for fault, times in sorted(one["fired"].items()))
+
+
+def played(given: argparse.Namespace, place: Path, pool: ProcessPoolExecutor) -> dict[str, Any]:
+    """Play everything that was asked for, side by side."""
+    found: dict[str, Any] = {"simulated": True, "kills": {}, "broken_off": []}
+
+    def done(name: str, futures: Sequence[Future[dict[str, Any]]]) -> list[dict[str, Any]]:
+        broken = [each.exception() for each in futures]
+        found["broken_off"] += [f"{name}: broken off: {error!r}" for error in broken if error is not None]
+        return [each.result() for each, error in zip(futures, broken, strict=True) if error is None]
+
+    seeds = range(given.first, given.first + given.seeds)
+    sessions = [
+        pool.submit(session, seed, given.hours, given.faults, place / f"seed-{seed}", given.overrides) for seed in seeds
+    ]
+    kills: dict[str, list[Future[dict[str, Any]]]] = {}
+    for wanted in dict.fromkeys(given.kills):
+        counts = [None] * PARTS if wanted == "every" else [(int(wanted) + part) // PARTS for part in range(PARTS)]
+        kills[wanted] = [
+            pool.submit(killed, count, given.first + part, part, place / f"kills-{wanted}-{part}")
+            for part, count in enumerate(counts)
+        ]
+    found["sessions"] = done("sessions", sessions)
+    for wanted, parts in kills.items():
+        found["kills"][wanted] = together(done(f"kills, {wanted}", parts), wanted == "every")
+    fired: Counter[str] = Counter()
+    for one in found["sessions"]:
+        fired.update(one["fired"])
+    found["fired"] = dict(fired)
+    return found
 
 
 def main() -> int:
@@ -216,22 +302,13 @@ def main() -> int:
     parser.add_argument("--hours", type=float, default=2.0)
     parser.add_argument("--faults", default="everything", help="a script's name or file")
     parser.add_argument("--kills", action="append", default=[], help="a number of random moments, or every")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="how many are played side by side")
     parser.add_argument("--json", action="store_true")
     parser.add_argument("overrides", nargs="*", help="further settings of the sessions")
     given = parser.parse_args()
     os.environ["POLYMARKET_PRIVATE_KEY"] = KEY  # of an account of the embedded exchange; its money is simulated
-    found: dict[str, Any] = {"simulated": True, "sessions": [], "fired": {}, "kills": {}}
-    fired: Counter[str] = Counter()
-    with tempfile.TemporaryDirectory() as place:
-        for seed in range(given.first, given.first + given.seeds):
-            one = session(seed, given.hours, given.faults, Path(place) / f"seed-{seed}", given.overrides)
-            found["sessions"].append(one)
-            fired.update(one["fired"])
-            print(f"seed {seed}: {one['complaints'] or 'every promise kept'}", file=sys.stderr, flush=True)
-        for wanted in given.kills:
-            count = None if wanted == "every" else int(wanted)
-            found["kills"][wanted] = killed(count, given.first, Path(place) / f"kills-{wanted}")
-    found["fired"] = dict(fired)
+    with tempfile.TemporaryDirectory() as place, ProcessPoolExecutor(given.jobs) as pool:
+        found = played(given, Path(place), pool)
     found["problems"] = list(problems(found, given.faults))
     if given.json:
         print(json.dumps(found, indent=1))

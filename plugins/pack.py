@@ -10,6 +10,12 @@ def config_packs() -> list[str]:
 
 
 @hookimpl
+def environment_variables() -> list[str]:
+    """Name how the variables of our exchanges' credentials begin: `.env` may hold them."""
+    return ["POLYMARKET_", "SATORI_"]
+
+
+@hookimpl
 def pmrun_verbs() -> list[tuple[str, str, str]]:
     """Add the embedded exchange, the recorder, and the look at an account before it trades."""
     polymarket = "pmrun.plugins.exchanges.polymarket"

@@ -92,10 +92,14 @@ class AccountFile:
         self._carried |= changed
 
     def name(self, client_order_id: str, exchange_order_id: str) -> None:
-        """Write the exchange's id of an order whose id was not known before it was sent."""
+        """Write the exchange's id of an order whose id was not known before it was sent.
+
+        An id that begins with `none:` is ours, for an order that never got one: a real one takes its place.
+        """
         with self._writing() as connection:
             connection.execute(
-                "UPDATE orders SET exchange_order_id = ? WHERE client_order_id = ? AND exchange_order_id IS NULL",
+                "UPDATE orders SET exchange_order_id = ? WHERE client_order_id = ? "
+                "AND (exchange_order_id IS NULL OR exchange_order_id LIKE 'none:%')",
                 (exchange_order_id, client_order_id),
             )
 
@@ -161,17 +165,24 @@ class AccountFile:
         return self._all(FillRecord, "fills WHERE exchange_order_id = ? ORDER BY at_us, rowid", exchange_order_id)
 
     def bought(self, token: TokenId) -> tuple[Size, Cash]:
-        """Return how many shares of a token were bought and not undone, and what they cost with fees."""
+        """Return how many shares of a token were bought and not sold since, and what they cost with fees.
+
+        A sale takes the average cost with it, as in the desk's own books: what an earlier purchase cost, sold long ago,
+        says nothing of what is held now.
+        """
         rows = self._rows(
-            "SELECT coalesce(sum(f.size_e6), 0), coalesce(sum(f.cash_e6 + f.fee_e6), 0) FROM fills f "
+            "SELECT o.side, f.size_e6, f.cash_e6 + f.fee_e6 FROM fills f "
             "JOIN orders o ON o.exchange_order_id = f.exchange_order_id "
-            "WHERE o.token = ? AND o.side = ? AND f.status != ?",
+            "WHERE o.token = ? AND f.status != ? ORDER BY f.at_us, f.rowid",
             token,
-            Side.BUY,
             Settlement.FAILED,
         )
-        size, cash = rows[0]
-        return Size(size), Cash(cash)
+        held = cost = 0
+        for side, size, cash in rows:
+            sold = 0 if side == Side.BUY else min(size, held)
+            cost += cash if side == Side.BUY else -(cost * sold // held if held else 0)
+            held += size if side == Side.BUY else -sold
+        return Size(held), Cash(cost)
 
     def unsettled(self) -> list[FillRecord]:
         """Return the fills whose settlement is not known to be final, oldest first."""

@@ -3,9 +3,10 @@
 from collections import deque
 from typing import Final
 
+from pmrun.runner.desk_settings import DeskSettings
 from pmrun.runner.facts import OrderFound
 from pmrun.runner.hooks import Unhedged, Wanted
-from pmrun.runner.intents import Cancel, CancelAll, Intent, Place, Reason, Refuse
+from pmrun.runner.intents import Cancel, CancelAll, Intent, Merge, Number, Place, Reason, Refuse
 from pmrun.runner.known import Known
 from pmrun.runner.market import Outcome
 from pmrun.runner.market_state import MarketState, book_side
@@ -20,17 +21,19 @@ PENDING_SUBMIT: Final = State.PENDING_SUBMIT
 class Acting:
     """Says what we want done, and keeps what is in play in line with what was said."""
 
-    def __init__(self, known: Known, name: str, remember: Micros) -> None:
-        """Take what starts every client order id, and how long an ended order is kept for late news."""
+    def __init__(self, known: Known, name: str, settings: DeskSettings) -> None:
+        """Take what starts every client order id, and how long things are kept."""
         self.out: list[Intent] = []  # the answer to the fact being handled
         self._known = known
         self._account = known.account
         self._markets = known.markets
         self._orders = known.orders
         self._name = name
-        self._remember = remember
+        self._remember = settings.remember
+        self._pause = settings.retry_pause
         self._last_order = 0
         self._because: dict[str, Reason] = {}  # why orders are placed: the rule's words come back
+        self.merges = 0  # asked for so far
         self._ended: deque[tuple[Micros, OrderNo]] = deque()
 
     def place(self, state: MarketState, want: Wanted) -> None:
@@ -44,6 +47,8 @@ class Acting:
         order = Order(no, name, market, outcome, side, price, size, purpose, post_only, now, want.basis)
         self._orders[no] = state.orders[no] = order
         self._account.reserve(None, order)
+        if self._known.siblings:
+            self._known.stake_changed(state.no)
         if state.refused:
             state.refused.pop(book_side(outcome, side), None)
         reason = self._because.get(want.basis)
@@ -84,16 +89,21 @@ class Acting:
         self._orders[no] = after
         state = self._markets[after.market]
         orders = state.orders
+        doubted = len(state.doubt)
         if after.outcome_unknown:
             state.doubt.add(no)
         elif state.doubt:
             state.doubt.discard(no)
+        if self._known.hedges_events and len(state.doubt) != doubted:
+            self._known.stake_changed(after.market)
         if after.state not in ENDED:
             orders[no] = after
             if before.filled != after.filled:
                 self._account.reserve(before, after)
             return
         self._account.reserve(before, after)
+        if self._known.siblings:
+            self._known.stake_changed(after.market)
         if orders.pop(no, None) is not None:
             ended = self._ended
             ended.append((self._known.now, no))
@@ -109,14 +119,37 @@ class Acting:
             return False
         sent = order.leaving()
         self._orders[order.no] = self._markets[order.market].orders[order.no] = sent
+        if self._known.hedges_events and order.purpose is not QUOTE:
+            self._known.stake_changed(order.market)
         self.out.append(Cancel(self._known.now, order.no, reason))
         return True
+
+    def merge(self, state: MarketState, least: Size) -> None:
+        """Ask for the pairs of a market to be merged, where there are enough; one request at a time."""
+        size = state.inventory.mergeable
+        if size < least or state.merging is not None or state.unmergeable:
+            return
+        self.merges += 1
+        reason = Reason("pairs", "desk", {"pairs": size, "from": least})
+        state.merging = Merge(self._known.now, self.merges, state.no, size, reason)
+        self._account.promise_pairs(state.no, size)
+        self.out.append(state.merging)
 
     def pull(self, state: MarketState, reason: Reason, hedges: bool = False) -> None:
         """Pull the quotes; the hedges too where the market is halted or nobody can say what they ought to be."""
         for order in state.replaceable():
             if hedges or state.halted or order.purpose is QUOTE:
                 self.cancel(order, reason)
+        self.unquoted(state, reason)
+
+    def pull_covers(self, state: MarketState, reason: Reason) -> None:
+        """Pull what would be bought to hedge what another market of the event holds."""
+        for order in state.replaceable():
+            if order.covers_elsewhere:
+                self.cancel(order, reason)
+
+    def unquoted(self, state: MarketState, reason: Reason) -> None:
+        """Say that nothing is quoted in a market, whatever rests there."""
         if not state.selected:
             return
         for outcome in Outcome:
@@ -133,10 +166,28 @@ class Acting:
                 else:
                     self._orders[no] = state.orders[no] = order.leaving()
 
+    def say_unsold(self, state: MarketState, hedged: bool) -> None:
+        """Say at the end what hedging has not sold, what its exits ask, and why no exit covers the rest."""
+        for outcome in Outcome:
+            holding = state.inventory.of(outcome)
+            if not hedged or holding.held <= 0:
+                continue
+            asked = [order.price for order in state.exits() if order.outcome is outcome and order.side is Side.SELL]
+            why = "rests" if asked else state.unhedged.get(outcome, "waits_for_room")
+            numbers: dict[str, Number] = {"size": holding.held, "why": why, **({"asked": min(asked)} if asked else {})}
+            reasons = (Reason("left_unsold", "desk", numbers),)
+            self.out.append(
+                Refuse(self._known.now, state.no, outcome, Side.SELL, None, holding.held, Purpose.HEDGE, reasons)
+            )
+
     def deny(self, state: MarketState, want: Wanted, reasons: tuple[Reason, ...]) -> None:
         """Refuse an order; shares that an exit would have sold are a gap, shown with the other gaps."""
         if want.purpose is QUOTE:
             self.refuse(state, want.outcome, want.side, want.price, want.size, reasons)
+        elif want.side is BUY:  # a hedge of what another market holds: it is hedged otherwise for a while
+            now, purpose = self._known.now, want.purpose
+            self._known.turned_down(state.no, Micros(now + self._pause))
+            self.out.append(Refuse(now, state.no, want.outcome, BUY, want.price, want.size, purpose, reasons))
         else:
             uncovered = state.inventory.of(want.outcome).uncovered
             state.gaps[want.outcome] = Unhedged(want.outcome, uncovered, reasons[0].code, reasons[0].numbers)

@@ -45,7 +45,7 @@ class Aligning:
                     missing.append(want)
             elif want is not None:
                 self._keep_or_move(state, order, want, kept, missing)
-            elif not self._acting.cancel(order, Reason("not_wanted")):
+            elif not self._acting.cancel(order, _unwanted(state, order)):
                 committed += order.exposed  # it cannot leave before it is answered
         if self._hedges and missing:
             self._make_way(missing, kept)
@@ -67,7 +67,7 @@ class Aligning:
         for want in fit:  # only now: a component that raised has kept all of them back
             self._acting.place(state, want)
         if self._hedges:
-            self._show_gaps(state)
+            self.show_gaps(state)
 
     def _keep_or_move(
         self,
@@ -152,7 +152,7 @@ class Aligning:
                 self._acting.deny(state, want, (reason,))
         return [want for want in fit if want.purpose is not QUOTE]
 
-    def _show_gaps(self, state: MarketState) -> None:
+    def show_gaps(self, state: MarketState) -> None:
         """Say which shares no sell covers, once for each change of the reason; look again soon at those that could be.
 
         Where the hedging's word does not account for all of them, something of ours is in the way: an order that
@@ -186,3 +186,9 @@ class Aligning:
         if state.recheck is None or state.recheck <= now:
             state.recheck = Micros(now + self._settings.recheck_after)
         self._known.look_again(state.no, state.recheck)
+
+
+def _unwanted(state: MarketState, order: Order) -> Reason:
+    """Say why an order is wanted no more: for an exit, what the hedging says of its shares."""
+    gap = None if order.purpose is QUOTE else state.gaps.get(order.outcome)
+    return Reason("not_wanted") if gap is None else Reason(gap.code, "hedging", gap.numbers)

@@ -5,18 +5,21 @@ Every mistake is found here, before anything starts, and named with its full key
 
 import inspect
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any, NamedTuple, cast
 
 from pmrun.runner.bracket import check_bracket
+from pmrun.runner.capabilities import RUNNER, RUNNER_NEEDS, Capability, Substitution, needs_of, settle
 from pmrun.runner.compiled import check_compiled
 from pmrun.runner.desk import Desk, DeskSettings, Pace
 from pmrun.runner.errors import ConfigError
 from pmrun.runner.hooks import GROUP, SINGLE, WHOLE_BOOK, Depth, Hooks
+from pmrun.runner.memory import NOTHING, Remembered
 from pmrun.runner.options import options
 from pmrun.runner.packs import component_class
 from pmrun.runner.ports import Executor, Feed, Report
-from pmrun.runner.units import Cash, Micros
+from pmrun.runner.units import Cash, Micros, Size
 from pmrun.runner.universe import Rescan
 from pmrun.runner.values import convert, settings_of, shown
 
@@ -24,7 +27,7 @@ TARGET = "_target_"
 # What the desk asks, in the order in which it is asked where YAML does not say.
 DESK_NODES = ("pricing", "sizing", "ranking", "hedging", "requote", "refill")
 DESK_GROUPS = ("filters", "adjust", "risk")
-SHELL_NODES = ("feed", "fill", "executor", "rewards", "store", "report", "log")
+SHELL_NODES = ("feed", "fill", "executor", "rewards", "store", "report", "log", "memory", "rules")
 PLAIN = {
     "strategy": str,
     "exchange": str,
@@ -45,8 +48,10 @@ OFFERS = {
     "store": ("open",),
     "report": ("write",),
     "log": ("start", "stop", "wants"),
+    "memory": ("open", "unkept"),
+    "rules": ("market",),
 }
-OPTIONAL = {"ranking", "hedging", "requote", "refill", "rewards", "store", "report", "filters", "adjust", "risk"}
+OPTIONAL = {"ranking", "hedging", "requote", "refill", "rewards", "store", "report", "memory", "rules", *DESK_GROUPS}
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +63,7 @@ class DeskConfig:
     decide_offset: Micros = Micros(0)
     gated: bool = True
     sell_holdings: bool = True
+    merge_from: Size = Size(0)
     remember: Micros = Micros(3_600_000_000)
     retry_after: Micros = Micros(1_000_000)
     retry_limit: int = 3
@@ -65,12 +71,15 @@ class DeskConfig:
     clean_start: bool = True
     leave_hedges: bool = False
     stop_only: bool = False
+    keep_when_halted: bool = False
 
     def __post_init__(self) -> None:
         """Refuse times below nothing."""
         for name in ("orderbook_update_interval_seconds", "decide_offset", "remember", "retry_after", "retry_pause"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} must be 0 seconds or more")
+        if self.merge_from < 0:
+            raise ValueError("merge_from must be 0 (never) shares or more")
         if self.retry_limit < 0:
             raise ValueError("retry_limit must be 0 or more")
         if self.order_check_interval_seconds <= 0:
@@ -124,13 +133,22 @@ class Plan(NamedTuple):
     store: Any
     report: Report | None
     log: Any
+    memory: Any
     seed: int
     timings: bool
     bracket: bool
+    rules: Any = None
+    substitutions: tuple[Substitution, ...] = ()  # what stands in for what the exchange lacks (V5)
 
     def depth(self, hooks: Hooks) -> Depth:
         """Return how much of the books the desk is told: what its components look at, and the rewards' estimate."""
         return hooks.depth if self.rewards is None else hooks.depth.also(getattr(self.rewards, "depth", WHOLE_BOOK))
+
+    def remembered(self, run: str) -> AbstractContextManager[Remembered]:
+        """Open what components remember of earlier runs; nothing where the executor sees to it, or nobody does."""
+        if self.memory is None or getattr(self.executor, "remembers", False):
+            return nullcontext(NOTHING)
+        return cast(AbstractContextManager[Remembered], self.memory.open(run))
 
     def desk(self, name: str) -> Desk:
         """Build a desk with fresh components: what they remember belongs to one desk."""
@@ -152,6 +170,8 @@ def plan(config: Mapping[str, Any]) -> Plan:
     universe = _plain_settings(UniverseConfig, config.get("universe", {}), "universe")
     rescan = _plain_settings(RescanConfig, config.get("rescan", {}), "rescan")
     _plain_settings(LiveConfig, config.get("live", {}), "live")
+    substitutions = _substitutions(built, components, desk)
+    merges = not any(each.capability is Capability.MERGE for each in substitutions)
     made = Plan(
         config=dict(config),
         components=components,
@@ -160,6 +180,7 @@ def plan(config: Mapping[str, Any]) -> Plan:
             max_markets=universe.max_markets,
             gated=desk.gated,
             sell_holdings=desk.sell_holdings,
+            merge_from=desk.merge_from if merges else Size(0),
             remember=desk.remember,
             retry_after=desk.retry_after,
             retry_limit=desk.retry_limit,
@@ -169,18 +190,22 @@ def plan(config: Mapping[str, Any]) -> Plan:
             clean_start=desk.clean_start,
             leave_hedges=desk.leave_hedges,
             stop_only=desk.stop_only,
+            keep_when_halted=desk.keep_when_halted,
             book_holds_us=getattr(built["executor"], "book_holds_us", False),
         ),
-        feed=cast(Feed, built["feed"]),
+        feed=cast(Feed, _under_rules(built["feed"], built["rules"])),
         fill=built["fill"],
         executor=cast(Executor, built["executor"]),
         rewards=built["rewards"],
         store=built["store"],
         report=cast("Report | None", built["report"]),
         log=built["log"],
+        memory=built["memory"],
         seed=config.get("seed", 0),
         timings=config.get("timings", True),
         bracket=config.get("bracket", False),
+        rules=built["rules"],
+        substitutions=substitutions,
     )
     if made.bracket:
         check_bracket(made.fill)
@@ -188,12 +213,54 @@ def plan(config: Mapping[str, Any]) -> Plan:
             raise ConfigError("bracket", True, "needs a feed that can be run again: a tape or simulated markets")
     if made.settings.stop_only and not getattr(made.executor, "armed", True):
         raise ConfigError("live.armed", False, "stopping cancels real orders: set live.armed=true and both caps")
+    if hasattr(made.executor, "armed") and not hasattr(made.feed, "connect"):
+        raise ConfigError("exchange", "live", "needs a live feed, and this one is recorded or simulated: drop feed=…")
     Hooks(components)  # a hook of a wrong shape is a mistake in the configuration too
     for name in SHELL_NODES:
         check = getattr(built[name], "check", None)
         if check is not None:
             _check_world(name, check)
     return made
+
+
+def _substitutions(
+    built: Mapping[str, Any], components: Mapping[str, object], desk: DeskConfig
+) -> tuple[Substitution, ...]:
+    """Hold what the run needs against what its exchange can do (V5); ConfigError for what nothing stands in for."""
+    rules = built["rules"]
+    if rules is None:
+        return ()
+    table = rules.capabilities.without(getattr(built["executor"], "lacks", {}))
+    for name in ("feed", "executor"):
+        theirs = getattr(built[name], "capabilities", None)
+        if theirs is not None and theirs.exchange != table.exchange:
+            raise ConfigError(name, theirs.exchange, f"is not of the exchange whose rules are chosen: {table.exchange}")
+    needs = needs_of(components) | {RUNNER: RUNNER_NEEDS if hasattr(built["executor"], "armed") else RUNNER_NEEDS[:1]}
+    if desk.merge_from:
+        needs["desk.merge_from"] = (Capability.MERGE,)
+    return settle(table, needs)
+
+
+class _Ruled:
+    """A recorded or simulated feed under an exchange's rules."""
+
+    def __init__(self, feed: Any, rules: Any) -> None:
+        self._feed = feed
+        self._rules = rules
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._feed, name)
+
+    def open(self) -> Any:
+        """Read the feed, and put its markets under the rules."""
+        return self._rules.data(self._feed.open())
+
+
+def _under_rules(feed: Any, rules: Any) -> Any:
+    """Return a feed as it is under the rules; a live one is under its own."""
+    if hasattr(feed, "connect") or not hasattr(rules, "data"):
+        return feed
+    return _Ruled(feed, rules)
 
 
 def report_of(config: Mapping[str, Any]) -> Report | None:

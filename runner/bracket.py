@@ -5,6 +5,8 @@ from typing import Any, Protocol
 from pmrun.runner.desk import Desk
 from pmrun.runner.errors import ConfigError
 from pmrun.runner.hooks import Depth, Hooks
+from pmrun.runner.memory import NOTHING, Values
+from pmrun.runner.pnl import Pnl
 from pmrun.runner.ports import Executor, FeedData
 from pmrun.runner.simulate import Simulation
 from pmrun.runner.summary import Tally, summarise
@@ -38,7 +40,7 @@ def check_bracket(fill: Any) -> None:
         raise ConfigError("bracket", "true", "this fill model has one form only; choose fill=queue")
 
 
-def bracket(plan: Bracketed, data: FeedData, name: str) -> dict[str, dict[str, Any]]:
+def bracket(plan: Bracketed, data: FeedData, name: str, known: Values = NOTHING.values) -> dict[str, dict[str, Any]]:
     """Run once for each form, with no journal, and return `fills` and `pnl_usd` of each as in the summary.
 
     A form that is more pessimistic fills a given order no more than another at any moment. Whole runs need not be in
@@ -48,9 +50,10 @@ def bracket(plan: Bracketed, data: FeedData, name: str) -> dict[str, dict[str, A
     found = {}
     for form, fill in plan.fill.bracket().items():
         desk, tally = plan.desk(name), Tally()
+        pnl = Pnl(desk)
         exchange = plan.executor.open(data, fill, plan.depth(desk.hooks), not plan.settings.gated)
-        for _ in Simulation(desk, exchange, [tally], "the feed ended").run():
+        for _ in Simulation(desk, exchange, [tally, pnl], "the feed ended", remembered=known).run():
             pass
-        summary = summarise(desk, tally, data.info, {})
+        summary = summarise(desk, tally, pnl.result(), data.info, {})
         found[form] = {key: summary[key] for key in ("fills", "pnl_usd")}
     return found

@@ -220,6 +220,9 @@ def _unknown_key(text: str, overrides: list[str]) -> PmrunError | None:
         return error
     if key.startswith("hydra."):
         return ConfigError(key, _typed(overrides, key), "unknown setting of Hydra; see pmrun --cfg hydra")
+    if key.startswith("live."):
+        reason = "belongs to live trading, such as exchange=live; this run has none"
+        return ConfigError(key, _typed(overrides, key), reason)
     return ConfigError(key, _typed(overrides, key), f"not in the configuration; add it with +{key}=…")
 
 

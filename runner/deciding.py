@@ -5,8 +5,9 @@ from typing import Final
 
 from pmrun.runner.book import Book
 from pmrun.runner.desk_settings import DeskSettings
-from pmrun.runner.hooks import Hooks, NoQuote, Quote, Unhedged, Wanted
+from pmrun.runner.hooks import Hooks, NoQuote, Quote, Sibling, Unhedged, Wanted
 from pmrun.runner.intents import Reason
+from pmrun.runner.known import Known
 from pmrun.runner.market import Outcome
 from pmrun.runner.market_state import MarketState, book_side
 from pmrun.runner.orders import Purpose
@@ -23,38 +24,57 @@ REMEMBERED: Final = 512  # answers a market: some 300 kB
 class Deciding:
     """Asks the components what they want, whatever is in play and whatever the checks say of it."""
 
-    def __init__(self, hooks: Hooks, settings: DeskSettings) -> None:
-        """Take the components."""
+    def __init__(self, hooks: Hooks, settings: DeskSettings, known: Known) -> None:
+        """Take the components, and what is known of other markets."""
         self._hooks = hooks
         self._settings = settings
+        self._known = known
         # Which token an order is for depends on what is held, unless quotes never sell it.
         by_prices = settings.gated and (hooks.hedges or not settings.sell_holdings)
         self._levels = hooks.price_levels if by_prices else None
 
     def hedges(self, state: MarketState, now: Micros) -> list[Wanted]:
         """Return the orders that bring holdings back, and say which shares none of them covers (R9, R10)."""
-        if not state.inventory.held:
+        siblings = self._siblings(state, now) if self._hooks.hedges_events else []
+        if not state.inventory.held and not any(sibling.inventory.held for sibling in siblings):
             state.gaps = {}
             return []
         assert state.book is not None
         working = [order for order in state.orders.values() if order.purpose is not QUOTE]
         wanted: list[Wanted] = []
         state.gaps = gaps = {}
-        for answer in self._hooks.hedge(state.terms, state.no, state.book, state.inventory, working, now):
+        hedge = self._hooks.hedge
+        for answer in hedge(state.terms, state.no, state.book, state.inventory, working, now, siblings):
             if isinstance(answer, Unhedged):
                 gaps[answer.outcome] = answer
+            elif answer.may_take and not self._hooks.hedge_takes:
+                gaps[answer.outcome] = Unhedged(answer.outcome, answer.size, "may_not_take", {"price": answer.price})
             else:
                 wanted.append(answer)
         return wanted
 
-    def stuck(self, state: MarketState, code: str) -> list[Wanted]:
-        """Return the exits that work as they are, and say that nothing can be sold now, and why."""
+    def _siblings(self, state: MarketState, now: Micros) -> list[Sibling]:
+        """Return the markets of a negative-risk event, itself included; look again when one is open to hedges again."""
+        found: list[Sibling] = []
+        for no in self._known.siblings.get(state.no, ()) if state.terms.neg_risk else ():
+            other = self._known.markets[no]
+            if not other.terms.neg_risk:
+                continue
+            shut = other.shut is not None and other.shut > now
+            if shut and other.shut is not None:
+                self._known.look_again(state.no, other.shut)
+            book = None if other.blocked() else other.book
+            hedges = [order for order in other.orders.values() if order.purpose is not QUOTE]
+            found.append(Sibling(no, other.terms, book, other.inventory, hedges, other.selected and not shut))
+        return found
+
+    def stuck(self, state: MarketState, code: str) -> None:
+        """Say that nothing more can be sold now, and why; the exits that work stay as they are."""
         state.gaps = {}
         for outcome in Outcome:
             uncovered = state.inventory.of(outcome).uncovered
             if uncovered > 0:
                 state.gaps[outcome] = Unhedged(outcome, uncovered, code, {})
-        return [Wanted.of(order) for order in state.exits()]
 
     def quotes(self, state: MarketState, now: Micros, refuse: Callable[..., None]) -> Sequence[Wanted]:
         """Return the orders that the pricing rule asks for; `refuse` hears why a quote can be none.

@@ -8,7 +8,7 @@ from pmrun.runner.aligning import Aligning
 from pmrun.runner.deciding import Deciding
 from pmrun.runner.desk_settings import DeskSettings, Pace
 from pmrun.runner.facts import Fact, FeedEnded, FeedLost, FeedRestored, OrderNews, TimerDue, Together
-from pmrun.runner.fitting import Fitting
+from pmrun.runner.fitting import Counted, Fitting
 from pmrun.runner.hooks import Hooks, Wanted
 from pmrun.runner.intents import CancelAll, Drop, Intent, Number, Observed, Reason, Select
 from pmrun.runner.inventory import Inventory
@@ -35,14 +35,14 @@ class Desk:
         self.hooks = hooks
         self.settings = settings
         self.universe = Universe(hooks, settings.max_markets, settings.rescan)
-        self._known = known = Known(nets_pairs=not hooks.hedges)
+        self._known = known = Known(not hooks.hedges, hooks.hedges_events)
         self.account = known.account
         self.markets = known.markets
         self.orders = known.orders
-        self._acting = Acting(known, name, settings.remember)
+        self._acting = Acting(known, name, settings)
         self._learning = Learning(hooks, settings, known, self._acting, self.universe)
         self._limits = Limits(hooks, known, self._acting)
-        self._deciding = Deciding(hooks, settings)
+        self._deciding = Deciding(hooks, settings, known)
         self._fitting = Fitting(hooks, settings, known, self._acting)
         self._aligning = Aligning(hooks, settings, known, self._acting, self._fitting)
         self._hedges, self._waits, self._gated = hooks.hedges, hooks.waits, settings.gated
@@ -132,6 +132,8 @@ class Desk:
         self._known.stopped = code
         if self.settings.stop_only:
             return  # the bids are cancelled already, and nothing else was to be
+        for state in self.markets.values():
+            self._acting.say_unsold(state, self.hooks.hedges)
         if not self.settings.leave_hedges:
             self._acting.pull_all(Reason(code, "desk"))
             return
@@ -180,10 +182,24 @@ class Desk:
                 self._rescan()
             elif self.universe.waiting:
                 self._admit()
+        if known.siblings:
+            self._decide_events()
+            return
         due = sorted(known.dirty) if self._gated else list(self.markets)
         known.dirty.clear()
         for no in due:
             self._decide(self.markets[no])
+
+    def _decide_events(self) -> None:
+        """Decide market by market where one may change another: those listed later in this round, others in the next.
+
+        What is gated and what is not come by the same: a market that another one marks is decided at the same moment.
+        """
+        dirty = self._known.dirty
+        for no in sorted(self.markets):
+            if no in dirty or not self.settings.gated:
+                dirty.pop(no, None)
+                self._decide(self.markets[no])
 
     def _admit(self) -> None:
         """Judge the markets whose book came for the first time."""
@@ -213,6 +229,8 @@ class Desk:
             if anew or chosen is not None:
                 state.selected = chosen is not None
                 self._known.dirty[no] = None
+                if self.hooks.hedges_events:
+                    self._known.stake_changed(no)
 
     def _prospect(self, state: Scanned) -> MarketProspect:
         return MarketProspect(self.hooks, state, self._known.now, lambda: self._tried(self.markets[state.no]))
@@ -226,7 +244,9 @@ class Desk:
 
         wanted = self._deciding.quotes(state, self._known.now, refuse)
         for want in wanted:
-            against = self._fitting.objections(state, want, 0, resting=False, checks=self.hooks.safety)
+            against = self._fitting.objections(
+                state, want, 0, resting=False, checks=self.hooks.safety, counted=Counted.NOTHING
+            )
             refusals[book_side(want.outcome, want.side)] = against
         return wanted, refusals
 
@@ -249,10 +269,15 @@ class Desk:
             return
         code = state.blocked()
         if code is not None:
-            self._acting.pull(state, Reason(code, "desk"))
+            keeps = self.settings.keep_when_halted and state.paused
+            (self._acting.unquoted if keeps else self._acting.pull)(state, Reason(code, "desk"))
+            if self.hooks.hedges_events:  # what they were to cover is hedged otherwise
+                self._acting.pull_covers(state, Reason(code, "desk"))
             if self._hedges and state.inventory.held:
                 self._exit_if_possible(state, code)
             return
+        if self.settings.merge_from:
+            self._acting.merge(state, self.settings.merge_from)
         try:
             if state.unsafe:
                 state.unsafe.clear()
@@ -273,10 +298,13 @@ class Desk:
         none, says no price: what works stays.
         """
         try:
-            one_sided = code == "one_sided_book"
-            deciding, now = self._deciding, self._known.now
-            wanted = deciding.hedges(state, now) if one_sided else deciding.stuck(state, code)
-            self._aligning.align(state, reconcile(wanted, state.exits()))
+            state.unsafe.clear()  # what was said of quotes is said of none here
+            if code == "one_sided_book":
+                wanted = self._deciding.hedges(state, self._known.now)
+                self._aligning.align(state, reconcile(wanted, state.exits()))
+            else:
+                self._deciding.stuck(state, code)
+                self._aligning.show_gaps(state)
         except Exception as error:
             self._unjudged(state, error)
 
@@ -289,7 +317,7 @@ class Desk:
     def _clear(self, state: MarketState, code: str) -> None:
         """Cancel what is not to outlast the desk."""
         for order in state.replaceable():
-            if order.purpose is QUOTE or not self.settings.leave_hedges:
+            if order.purpose is QUOTE or order.covers_elsewhere or not self.settings.leave_hedges:
                 self._acting.cancel(order, Reason(code, "desk"))
 
     def _set_wake(self, no: MarketNo) -> None:

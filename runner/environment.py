@@ -5,9 +5,10 @@ import stat
 from pathlib import Path
 
 from pmrun.runner.errors import ConfigError
+from pmrun.runner.packs import installed_packs
 
 FILE = ".env"
-PREFIXES = ("POLYMARKET_", "SATORI_", "PMRUN_")
+OURS = "PMRUN_"
 
 
 def load_environment(folder: Path) -> None:
@@ -31,10 +32,15 @@ def load_environment(folder: Path) -> None:
         os.environ.setdefault(name, value)
 
 
+def _prefixes() -> tuple[str, ...]:
+    """Return how our variables begin, and those of the packs that are installed."""
+    return (OURS, *(prefix for pack in installed_packs() for prefix in pack.variables))
+
+
 def _variable(line: str) -> tuple[str, str] | None:
     name, equals, value = line.strip().removeprefix("export ").partition("=")
     name, value = name.strip(), value.strip()
-    if not equals or not name.startswith(PREFIXES) or not name.isidentifier():
+    if not equals or not name.startswith(_prefixes()) or not name.isidentifier():
         return None
     if value[:1] in ("'", '"'):
         value, quote, more = value[1:].partition(value[0])

@@ -133,6 +133,19 @@ class Settled(_Fact, tag="settled", frozen=True):
     status: Settlement
 
 
+class Merged(_Fact, tag="merged", frozen=True, omit_defaults=True):
+    """A merge was answered: so many pairs of YES and NO became so much cash; none, and the reason, where it could not.
+
+    `no` is the number of the desk's request: told twice, it happened once.
+    """
+
+    no: int
+    market: MarketNo
+    size: Size = Size(0)
+    cash: Cash = Cash(0)
+    reason: str = ""
+
+
 class TimerDue(_Fact, tag="timer", frozen=True):
     """The time a component asked to be woken at has come."""
 
@@ -178,6 +191,7 @@ Fact = (
     | OrderNews
     | Filled
     | Settled
+    | Merged
     | TimerDue
     | Carried
     | FeedLost

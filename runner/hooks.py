@@ -5,7 +5,7 @@ in `observe`, nowhere else. Name in a hook only the arguments you use.
 """
 
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from enum import StrEnum
 from typing import Any, NamedTuple, Protocol, cast
 
@@ -96,6 +96,25 @@ class Unhedged(NamedTuple):
     numbers: dict[str, Number]
 
 
+class Sibling(NamedTuple):
+    """A market of an event as the hedging of another one sees it."""
+
+    no: MarketNo
+    market: Market
+    book: Book | None  # as YES sees it; None where nothing can be placed: no book, one side only, halted, in doubt
+    inventory: Inventory
+    orders: Sequence[Order]  # the hedges in play
+    may_buy: bool  # it is selected, and no hedge was turned down there a moment ago
+
+
+class Calibrated(NamedTuple):
+    """One number that a component learned of a market: what it is called says its unit (P2)."""
+
+    market: MarketNo
+    name: str
+    value: float
+
+
 class AccountView(Protocol):
     """The account as a limit sees it; each part is worked out when somebody asks for it."""
 
@@ -121,17 +140,22 @@ class Look(StrEnum):
 
 
 class Depth(NamedTuple):
-    """What a component depends on in the book: `levels` of each side (0: all of them)."""
+    """What a component depends on in the book: `levels` of each side (0: all of them).
+
+    `prints` says that it learns from other people's trades: a tape's or a simulated feed's are told only then.
+    """
 
     look: Look = Look.LEVELS
     levels: int = 0
+    prints: bool = False
 
     def also(self, other: "Depth") -> "Depth":
         """Return what covers both."""
+        prints = self.prints or other.prints
         if Look.NOTHING in (self.look, other.look):
-            return other if self.look is Look.NOTHING else self
+            return (other if self.look is Look.NOTHING else self)._replace(prints=prints)
         levels = 0 if 0 in (self.levels, other.levels) else max(self.levels, other.levels)
-        return Depth(Look.LEVELS if Look.LEVELS in (self.look, other.look) else Look.PRICES, levels)
+        return Depth(Look.LEVELS if Look.LEVELS in (self.look, other.look) else Look.PRICES, levels, prints)
 
 
 WHOLE_BOOK = Depth()
@@ -144,6 +168,11 @@ class PackHooks:
     @hookspec
     def config_packs(self) -> list[str]:
         """Name the packages that hold this pack's YAML, such as `my_rules.conf`."""
+        raise NotImplementedError
+
+    @hookspec
+    def environment_variables(self) -> list[str]:
+        """Name how the environment variables begin that hold this pack's secrets, such as `MY_EXCHANGE_`."""
         raise NotImplementedError
 
     @hookspec
@@ -194,11 +223,15 @@ class ComponentHooks:
         exposure: Notional,
         resting: bool,
         at: Micros,
+        shares: Size,
+        event_loss: Notional,
     ) -> Objection | None:
         """Say why an order must not rest (a check), or return None.
 
         `book` is the book as the order's outcome sees it; `exposure` is everything else in the market that is filled,
         in play or wanted; `resting` says that the order rests already, where a small hysteresis is in place (R6).
+        `shares` are those of the order's token that are held, or that other bids in play or wanted would buy;
+        `event_loss` is the most that all markets of the event can lose, with this order and all that is in play.
         """
         raise NotImplementedError
 
@@ -225,16 +258,24 @@ class ComponentHooks:
         inventory: Inventory,
         orders: Sequence[Order],
         at: Micros,
+        siblings: Sequence[Sibling],
     ) -> Sequence[Wanted | Unhedged] | None:
         """Say which orders ought to bring holdings back, all of them, and what stays uncovered (hedging, R9, R10).
 
-        `book` is that of YES; `orders` are the hedges in play. Purposes are hedge and flatten, which may take.
+        `book` is that of YES; `orders` are the hedges in play. `siblings` are the markets of a negative-risk event,
+        itself included, in order of listing; who names it is asked in each of them while any holds something, and
+        again when a book or a holding of one changes. Purposes are hedge and flatten, which may take where the
+        component's setting `may_take` is true; without that setting an order that may take is not placed.
         """
         raise NotImplementedError
 
     @hookspec(firstresult=True)
     def replace_at(self, order: Order, wanted: Wanted, market: Market, at: Micros) -> Micros | None:
-        """Say when a resting order may make way for the wanted one: now or earlier, later, or None for never."""
+        """Say when a resting order may make way for the wanted one: now or earlier, later, or None for never.
+
+        Of a component with `confirms = True` the wanted one is placed once the cancel of the other is confirmed, even
+        where both together would fit every limit.
+        """
         raise NotImplementedError
 
     @hookspec
@@ -250,6 +291,11 @@ class ComponentHooks:
     @hookspec
     def carry(self) -> dict[str, int]:
         """Return what must outlive the session; `observe` gets it back as `Carried` when the next one starts."""
+        raise NotImplementedError
+
+    @hookspec
+    def calibrated(self) -> Iterable[Calibrated]:
+        """Say what was learned of each market, in numbers with a name: for the store and the report, at the end."""
         raise NotImplementedError
 
     @hookspec
@@ -389,6 +435,7 @@ class Hooks:
         for name in self._carries.keys() - self._restores.keys():
             raise ConfigError(name, None, "has carry without observe: it would not learn what it carried")
         self.limiting = bool(limiting)
+        self._calibrates = self._each("calibrated", components)
         self._wakes = [caller for _, _, caller in self._each("next_wake", components)]
         self.checks = tuple(
             Check(
@@ -400,6 +447,9 @@ class Hooks:
             )
             for name, component, caller in self._each("object_to_order", components)
         )
+        named = {name for check in self.checks for name in self._names("object_to_order", check.name)}
+        self.counts_shares = "shares" in named
+        self.counts_events = "event_loss" in named
         self.sums = tuple(check for check in self.checks if check.cumulative)
         self.safety = tuple(check for check in self.checks if check.safety or check.cumulative)
         self._filters = [
@@ -410,6 +460,10 @@ class Hooks:
         self._hedge = self._first("hedge") if self._answers("hedge") else None
         self._both = [caller for _, _, caller in self._each("needs_both_sides", components)]
         self.hedges = self._hedge is not None
+        self.hedges_events = any("siblings" in self._names("hedge", name) for name in self.order)
+        # Its setting `may_take`: who has none, or has it off, only rests (M1).
+        self.hedge_takes = any(getattr(each, "may_take", False) for each in self._answering("hedge", components))
+        self.confirms = any(getattr(each, "confirms", False) for each in self._answering("replace_at", components))
         self.price_levels = self._price_levels(components)
         self.ranks = self._rank is not None
         self.waits = bool(self._wakes)
@@ -431,6 +485,10 @@ class Hooks:
 
     def _answers(self, hook: str) -> bool:
         return bool(getattr(self._manager.hook, hook).get_hookimpls())
+
+    def _answering(self, hook: str, components: Mapping[str, object]) -> list[object]:
+        """Return the components behind a hook, wrappers included."""
+        return [components[impl.plugin_name] for impl in getattr(self._manager.hook, hook).get_hookimpls()]
 
     def _price_levels(self, components: Mapping[str, object]) -> int | None:
         """Return how many levels' prices say all that pricing and sizing go by (0: all levels); None where more does.
@@ -493,6 +551,10 @@ class Hooks:
         found = {name: carry() or {} for name, carry in self._carries.items()}
         return {name: values | {FAILED: 1} if name in self.broken else values for name, values in found.items()}
 
+    def learned(self) -> dict[str, dict[str, int]]:
+        """Return what is carried without the limits: a paper run starts with a new purse, so they start anew."""
+        return {name: values for name, values in self.carried().items() if name not in self.limits}
+
     def restore(self, fact: Carried) -> None:
         """Give a component back what it carried; one that cannot read it, or failed before, is broken.
 
@@ -506,6 +568,10 @@ class Hooks:
         if any(name != FAILED for name in fact.values):
             values = {name: value for name, value in fact.values.items() if name != FAILED}
             restore(Carried(fact.at, fact.node, values), None, None)
+
+    def calibrated(self) -> list[tuple[str, Calibrated]]:
+        """Return what the components learned of markets, each number with the component that says it."""
+        return [(name, one) for name, _, call in self._calibrates if name not in self.broken for one in call() or ()]
 
     def observed(self, kind: type[Any]) -> bool:
         """Whether anybody wants to know of such facts."""
@@ -543,10 +609,17 @@ class Hooks:
         return any(caller(market, book) for caller in self._both)
 
     def hedge(
-        self, market: Market, market_no: MarketNo, book: Book, inventory: Inventory, orders: Sequence[Order], at: Micros
+        self,
+        market: Market,
+        market_no: MarketNo,
+        book: Book,
+        inventory: Inventory,
+        orders: Sequence[Order],
+        at: Micros,
+        siblings: Sequence[Sibling] = (),
     ) -> Sequence[Wanted | Unhedged]:
         """Ask the hedging; nothing without one."""
         if self._hedge is None:
             return ()
-        answer = self._hedge(market, market_no, book, inventory, orders, at)
+        answer = self._hedge(market, market_no, book, inventory, orders, at, siblings)
         return cast("Sequence[Wanted | Unhedged] | None", answer) or ()

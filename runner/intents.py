@@ -72,6 +72,15 @@ class Select(_Intent, tag="select", frozen=True):
     reason: Reason
 
 
+class Merge(_Intent, tag="merge", frozen=True):
+    """Turn pairs of YES and NO that are held into a dollar each; `no` is the desk's number of the request."""
+
+    no: int
+    market: MarketNo
+    size: Size
+    reason: Reason
+
+
 class Refuse(_Intent, tag="refuse", frozen=True):
     """An order that was not placed, or does not rest any more, and why: nobody carries it out."""
 
@@ -90,5 +99,5 @@ class Observed(_Intent, tag="observed", frozen=True):
     reason: Reason
 
 
-Intent = Place | Cancel | CancelAll | Halt | Drop | Select | Refuse | Observed
+Intent = Place | Cancel | CancelAll | Halt | Drop | Select | Merge | Refuse | Observed
 INTENTS: tuple[type[Any], ...] = Intent.__args__

@@ -6,6 +6,7 @@ from typing import Final
 import msgspec
 
 from pmrun.runner.fills import Fill
+from pmrun.runner.holding import Funds, Holding
 from pmrun.runner.market import MarketNo, Outcome
 from pmrun.runner.orders import Order, OrderNo, Settlement, TradeId, settles
 from pmrun.runner.units import (
@@ -22,51 +23,9 @@ from pmrun.runner.units import (
     Size,
 )
 
+__all__ = ["Account", "Funds", "Holding", "Inventory"]
+
 BUY: Final = Side.BUY
-
-
-class Holding:
-    """Shares of one token, in three quantities, and what they cost."""
-
-    __slots__ = ("confirmed", "cost", "pending", "reserved")
-
-    def __init__(self) -> None:
-        """Hold nothing."""
-        self.confirmed = 0  # settled, less what has been sold
-        self.pending = 0  # bought, not settled yet
-        self.reserved = 0  # promised to asks in play
-        self.cost = 0  # cash paid for what is held, fees included
-
-    @property
-    def held(self) -> Size:
-        """Everything bought and not sold, settled or not."""
-        return Size(self.confirmed + self.pending)
-
-    @property
-    def uncovered(self) -> Size:
-        """What no ask promises, settled or not; below zero where asks promise more than is held."""
-        return Size(self.held - self.reserved)
-
-    @property
-    def sellable(self) -> Size:
-        """What a new ask may promise: settled and not promised yet."""
-        return Size(max(0, self.confirmed - self.reserved))
-
-
-class Funds:
-    """Cash: total, locked by bids in play, and available (O8)."""
-
-    __slots__ = ("locked", "total")
-
-    def __init__(self, total: int = 0) -> None:
-        """Start with an amount, nothing locked."""
-        self.total = total
-        self.locked = 0
-
-    @property
-    def available(self) -> Cash:
-        """What a new bid may use."""
-        return Cash(self.total - self.locked)
 
 
 class Inventory:
@@ -124,6 +83,11 @@ class Inventory:
     def exposure(self) -> Notional:
         """The most that can be lost if every bid in play fills and the worst comes (R8)."""
         return Notional(self.bids + self.filled)
+
+    @property
+    def mergeable(self) -> Size:
+        """Pairs that are settled and promised to nobody: what a merge may take."""
+        return Size(min(self._yes.sellable, self._no.sellable))
 
     def value(self, mid: HalfPrice) -> Cash:
         """Return what is held at a mid of YES, in cash; NO is worth a dollar less the mid."""
@@ -268,6 +232,25 @@ class Account:
         inventory.settled_yes = settled_yes
         for outcome in Outcome:
             self._pay(inventory.of(outcome), _payout(outcome, settled_yes))
+        self._expose(inventory.refresh())
+
+    def promise_pairs(self, market: MarketNo, size: int) -> None:
+        """Keep both legs of pairs from other uses while a merge of them is in flight; below zero gives them back."""
+        inventory = self.inventory(market)
+        for outcome in Outcome:
+            inventory.of(outcome).reserved += size
+
+    def merge(self, market: MarketNo, size: Size, cash: Cash) -> None:
+        """Turn pairs into cash: their share of what both holdings cost becomes realised."""
+        inventory = self.inventory(market)
+        self.funds.total += cash
+        self.realised += cash
+        for outcome in Outcome:
+            holding = inventory.of(outcome)
+            left = holding.cost * size // holding.held if holding.held else 0
+            holding.confirmed -= size
+            holding.cost -= left
+            self.realised -= left
         self._expose(inventory.refresh())
 
     def _pay(self, holding: Holding, price: Price) -> None:

@@ -24,7 +24,7 @@ from pmrun.runner.intents import INTENTS
 from pmrun.runner.market import MarketNo
 from pmrun.runner.units import Micros, Price, Size
 
-VERSION = 2  # 2: news of an order leaves out what it does not say
+VERSION = 3  # 3: pairs are merged; 2: news of an order leaves out what it does not say
 FILE = "journal.jsonl"
 
 
@@ -86,7 +86,10 @@ class Line(NamedTuple):
 
 
 def read_journal(directory: Path) -> Iterator[Line]:
-    """Read a journal; raises DataError for a line that is no entry."""
+    """Read a journal; raises DataError for a line that is no entry.
+
+    A last line that is not whole was being written when the run was killed: it is left out.
+    """
     path = directory / FILE
     crc = 0
     try:
@@ -95,6 +98,8 @@ def read_journal(directory: Path) -> Iterator[Line]:
         raise DataError(f"{path}: {error.strerror}") from None
     with file:
         for number, line in enumerate(file, 1):
+            if not line.endswith(b"\n"):
+                return
             raw, _, mark = line.rstrip(b"\n").rpartition(b" ")
             crc = zlib.crc32(raw, crc)
             chained = mark == b"%08x" % crc

@@ -17,6 +17,7 @@ from pmrun.runner.facts import (
     HoldingSeen,
     Listed,
     MarketStatus,
+    Merged,
     OrderFound,
     OrderNews,
     Printed,
@@ -32,11 +33,12 @@ from pmrun.runner.known import Known
 from pmrun.runner.market import MarketNo
 from pmrun.runner.market_state import MarketState
 from pmrun.runner.orders import ENDED, Impossible, Order, OrderNo, Purpose, Settlement, State
-from pmrun.runner.units import Cash
+from pmrun.runner.units import Cash, Micros, Side
 from pmrun.runner.universe import Universe
 
 QUOTE: Final = Purpose.QUOTE  # looking a member up in its class costs more than the comparison
 REJECTED: Final = State.REJECTED
+SELL: Final = Side.SELL
 
 
 class Learning:
@@ -68,6 +70,7 @@ class Learning:
             OrderNews: self.order_news,
             Filled: self._filled,
             Settled: self._settled,
+            Merged: self._merged,
             Carried: hooks.restore,
         }
 
@@ -88,10 +91,21 @@ class Learning:
             return  # told twice
         state = MarketState(fact.market, fact.terms, self._account.inventory(fact.market))
         self._markets[fact.market] = state
+        joins = self._hooks.counts_events or (self._hooks.hedges_events and fact.terms.neg_risk)
+        if joins and fact.terms.event is not None:
+            self._join(fact.market, fact.terms.event)
         self.tell(fact, fact.market, None)
         reason = self._universe.listed(fact.market, fact.terms, fact.at)
         if reason is not None:
             self._acting.out.append(Drop(self._known.now, fact.market, reason))
+
+    def _join(self, no: MarketNo, event: str) -> None:
+        """Remember which markets belong together."""
+        siblings = next(
+            (found for other, found in self._known.siblings.items() if self._markets[other].terms.event == event), []
+        )
+        siblings.append(no)
+        self._known.siblings[no] = siblings
 
     def _book_changed(self, fact: BookChanged) -> None:
         state = self._markets.get(fact.market)
@@ -108,6 +122,8 @@ class Learning:
         if self._hears_books:
             self.tell(fact, fact.market, None)
         self._known.dirty[fact.market] = None
+        if self._hooks.hedges_events:
+            self._known.book_moved(fact.market)
         self._known.due = True
 
     def _without_us(self, state: MarketState) -> Book | None:
@@ -179,6 +195,8 @@ class Learning:
             rejected = self._markets[order.market].rejected
             slot = (order.book_side, order.purpose)
             rejected[slot] = (self._known.now, rejected.get(slot, (self._known.now, 0))[1] + 1)
+            if order.covers_elsewhere:
+                self._known.turned_down(order.market, Micros(self._known.now + self._settings.retry_pause))
         self._acting.update(order, after)
         if self._hears_news:
             self.tell(fact, order.market, after)
@@ -207,8 +225,8 @@ class Learning:
         known.pulled.discard(after.no)
         if no in known.for_room or after.purpose is not QUOTE:
             self._touch(self._markets[no], now=True)
-        elif not before.cancel_sent:
-            self._touch(self._markets[no])
+        elif not before.cancel_sent or (self._settings.merge_from and before.side is SELL):
+            self._touch(self._markets[no])  # what an ask had promised may make a pair
         if known.for_funds:
             self._release_funds()
 
@@ -275,18 +293,48 @@ class Learning:
             self._touch(self._markets[fill.market], now=self._hooks.hedges)
             self._release_funds()
 
+    def _merged(self, fact: Merged) -> None:
+        """Book the answer to a merge; a refused one is not asked for again, as the next would be refused too."""
+        state = self._markets.get(fact.market)
+        asked = None if state is None else state.merging
+        if 0 < fact.no <= self._acting.merges and (asked is None or asked.no != fact.no):
+            return  # told twice
+        if state is None or asked is None or fact.size > asked.size:
+            self._observe_oddity("impossible_merge", {"market": fact.market, "merge": fact.no, "size": fact.size})
+            self._halt(state, "impossible_merge", OrderNo(0))
+            return
+        state.merging = None
+        self._account.promise_pairs(state.no, -asked.size)
+        if fact.size:
+            self._account.merge(state.no, fact.size, fact.cash)
+            if state.inventory.settled_yes is not None:  # merged before the end, told after it
+                self._account.redeem(state.no, state.inventory.settled_yes)
+        else:
+            state.unmergeable = True
+            if state.inventory.settled_yes is None:
+                numbers: dict[str, int | float | str] = {"market": state.no, "pairs": asked.size, "reason": fact.reason}
+                self._observe_oddity("merge_refused", numbers)
+        self.tell(fact, state.no, None)
+        self._touch(state)
+        if self._known.for_funds:
+            self._release_funds()
+
     def _touch(self, state: MarketState, now: bool = False) -> None:
         """Something other than the book changed: decide now, or at the next decision time."""
         known = self._known
         if self._holds_us:
             state.book = self._without_us(state)
         known.dirty[state.no] = None
+        if known.siblings:
+            known.stake_changed(state.no)
         if now or not self._every:
             known.due = True
 
     def _halt(self, state: MarketState | None, code: str, order: OrderNo) -> None:
         for market in self._markets.values() if state is None else (state,):
             market.halted = True
+            if self._hooks.hedges_events:
+                self._known.stake_changed(market.no)
             self._acting.pull(market, Reason(code, "desk"))
         no = None if state is None else state.no
         self._acting.out.append(Halt(self._known.now, no, Reason(code, "desk", {"order": order})))

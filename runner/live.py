@@ -9,7 +9,8 @@ from typing import Any, cast
 import trio
 
 from pmrun.runner.assembly import Plan
-from pmrun.runner.ports import LiveExchange, LiveExecutor, LiveFeed, LiveSetup
+from pmrun.runner.memory import EVERY, Keeping
+from pmrun.runner.ports import LiveExchange, LiveExecutor, LiveFeed, LiveSetup, Observer
 from pmrun.runner.progress import Progress
 from pmrun.runner.review import Review, logging, write_report
 from pmrun.runner.session import Bell, Session
@@ -59,18 +60,23 @@ async def run_live(
                 carried=desk.hooks.carried,
             )
             exchange = await stack.enter_async_context(executor.attach(data, setup))
+            remembered = stack.enter_context(plan.remembered(name))
             stop.begin(bell.ring)
             begun()
             with Review(plan, directory, overrides, data.info, desk, timings, logs=False) as review:
-                session = Session(desk, exchange, [review.recording, _Flush(review.journal)], now, bell, timings)
+                keeping = Keeping(remembered, desk.hooks.learned, EVERY)
+                observers: list[Observer] = [review.recording, _Flush(review.journal), keeping]
+                session = Session(desk, exchange, observers, now, bell, timings, remembered.values)
                 ends = now() + feed.stop_after if feed.stop_after else None
 
                 def over() -> bool:
                     return stop.signal is not None or (ends is not None and now() >= ends)
 
-                await session.run(over, lambda at: progress.update(0, 0, review.tally))
+                began, length = now(), feed.stop_after or None
+                await session.run(over, lambda at: progress.update(at - began, length, review.tally))
                 progress.say("pulling everything, and asking whether it is gone")
                 may_rest = await _end(session, exchange, stop)
+                keeping.close()
                 review.conclude(data.info, exchange.remarks())
             summary = review.summary(
                 data.info, session.now, stopped=stop.name, bracket=None, mode=exchange.mode, may_rest=may_rest

@@ -8,7 +8,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pmrun.runner.facts import Fact, Filled, Listed, OrderNews, StatusChanged, TickChanged
+from pmrun.runner.facts import Fact, Filled, Listed, Merged, OrderNews, StatusChanged, TickChanged
 from pmrun.runner.intents import Cancel, Drop, Halt, Intent, Number, Observed, Place, Refuse, Select
 from pmrun.runner.orders import News
 from pmrun.runner.timings import Measured
@@ -99,6 +99,9 @@ def _only(module: str) -> Any:
     return belongs
 
 
+WAITING = frozenset({"equity_unknown"})  # halts that end by themselves with the first books
+
+
 class LogObserver:
     """Says what a trader wants to read."""
 
@@ -131,6 +134,12 @@ class LogObserver:
                     order=fact.order,
                     size=format_size(fact.size),
                     price=format_price(fact.price),
+                )
+            case Merged() if self._orders and fact.size:
+                self._say["orders"].debug(
+                    "{market}: {size} pairs merged",
+                    market=self._slugs.get(fact.market, fact.market),
+                    size=format_size(fact.size),
                 )
             case OrderNews():
                 self._say["exchange"].warning("order {order} rejected: {reason}", order=fact.order, reason=fact.reason)
@@ -179,7 +188,10 @@ class LogObserver:
                 )
             case Halt():
                 why, numbers = intent.reason.code, intent.reason.numbers
-                self._say["risk"].error("halted: {why} {numbers}", why=why, numbers=numbers)
+                if why in WAITING:
+                    self._say["risk"].info("no quotes yet: {why}", why=why)
+                else:
+                    self._say["risk"].error("halted: {why} {numbers}", why=why, numbers=numbers)
             case Observed():
                 self._say["main"].warning(
                     "should not have been: {why} {numbers}", why=intent.reason.code, numbers=intent.reason.numbers
@@ -235,3 +247,11 @@ def say_timings(measured: Iterable[Measured]) -> None:
             p99=each.p99_ms,
             most=each.max_ms,
         )
+
+
+def say_unexplained(complaints: Iterable[str]) -> None:
+    """Say what the parts of the PnL do not explain (P8), each a line at ERROR."""
+    from loguru import logger
+
+    for complaint in complaints:
+        logger.bind(module="main").error("the PnL does not close: {complaint}", complaint=complaint)

@@ -12,6 +12,7 @@ from pmrun.runner.units import (
     Cash,
     Micros,
     Price,
+    Side,
     Size,
     Word,
 )
@@ -36,13 +37,29 @@ class Outcome(Word):
 class FeeTerms(msgspec.Struct, frozen=True, kw_only=True):
     """What a taker pays and a maker gets back: fee = shares x rate x (p(1-p))^exponent (reference 7.1).
 
-    `rate_ppm` and `rebate_ppm` are millionths, so that fees stay exact.
+    A rate that ends in `_ppm` is in millionths, so that fees stay exact. Elsewhere the seller pays, maker or taker, a
+    share of the proceeds (`seller_fee_ppm`), and a maker is paid a share of the notional with the fill
+    (`paid_rebate_ppm`; reference 11): those are charged at once, where `rebate_ppm` is only expected.
     """
 
     rate_ppm: int = 0
     exponent: int = 1
     taker_only: bool = True
     rebate_ppm: int = 0
+    seller_fee_ppm: int = 0
+    paid_rebate_ppm: int = 0
+
+    def charged(self, side: Side, price: Price, size: Size, maker: bool) -> Cash:
+        """Return what a fill costs beside its cash, less the rebate paid with it: below zero where that is more.
+
+        Each fill is rounded by itself: the seller's fee up to a base unit, the rebate down.
+        """
+        fee = 0 if maker else int(self.taker_fee(price, size))
+        if self.seller_fee_ppm and side is Side.SELL:
+            fee -= -price * size * self.seller_fee_ppm // (NOTIONAL_PER_CASH * 1_000_000)
+        if self.paid_rebate_ppm and maker:
+            fee -= price * size * self.paid_rebate_ppm // (NOTIONAL_PER_CASH * 1_000_000)
+        return Cash(fee)
 
     def taker_fee(self, price: Price, size: Size) -> Cash:
         """Return the taker's fee, rounded to 1/100,000 dollar as the exchange rounds it (reference 7.1)."""
@@ -81,6 +98,7 @@ class Market(msgspec.Struct, frozen=True, kw_only=True):
     tick: Price
     min_order_size: Size
     size_step: Size = Size(10_000)  # sizes of orders are whole multiples: 1/100 share (reference 2.5)
+    min_take: Cash = Cash(1_000_000)  # what an order that takes at once is worth at least (reference 4.4)
     fees: FeeTerms = FeeTerms()
     rewards: RewardTerms | None = None
     ends_at: Micros | None = None
@@ -90,6 +108,7 @@ class Market(msgspec.Struct, frozen=True, kw_only=True):
     event: str | None = None
     accepting_orders: bool = True
     settled_yes: Price | None = None  # what YES paid out, where the recording knows it
+    post_only: bool = True  # whether the exchange refuses a post-only order that would take
     simulated: bool = False
     assumed: tuple[str, ...] = ()  # fields the source lacked and somebody filled in
 

@@ -6,6 +6,7 @@ from pmrun.runner.book import Book, Prices
 from pmrun.runner.facts import MarketStatus
 from pmrun.runner.grid import Grid
 from pmrun.runner.hooks import Unhedged, Wanted
+from pmrun.runner.intents import Merge
 from pmrun.runner.inventory import Inventory
 from pmrun.runner.market import Market, MarketNo, Outcome
 from pmrun.runner.orders import Order, OrderNo, Purpose
@@ -28,6 +29,7 @@ class MarketState:
         "halted",
         "inventory",
         "mark",
+        "merging",
         "no",
         "observed",
         "orders",
@@ -37,9 +39,11 @@ class MarketState:
         "refused",
         "rejected",
         "selected",
+        "shut",
         "status",
         "terms",
         "unhedged",
+        "unmergeable",
         "unsafe",
     )
 
@@ -61,7 +65,10 @@ class MarketState:
         self.refused: dict[Side, tuple[str, ...]] = {}
         self.rejected: dict[tuple[Side, Purpose], tuple[Micros, int]] = {}  # when last, and how often in a row
         self.quoted: dict[Prices, list[Wanted]] = {}  # what was wanted at these prices, under the same terms
+        self.merging: Merge | None = None  # pairs whose merge is in flight
+        self.unmergeable = False  # a merge was refused here: what is paired is held to the end
         self.selected = False  # whether it is quoted; holdings are hedged either way
+        self.shut: Micros | None = None  # until when no hedge of another market is bought here
         self.unsafe: set[Side] = set()  # sides of the YES book that a check spoke against in this decision (R3)
         self.gaps: dict[Outcome, Unhedged] = {}  # what hedging covers with nothing, in this decision
         self.recheck: Micros | None = None  # when shares that nothing covers are looked at again
@@ -79,6 +86,11 @@ class MarketState:
         if not book.bids or not book.asks:
             return "one_sided_book"
         return None if book.two_sided else "crossed_book"
+
+    @property
+    def paused(self) -> bool:
+        """Whether the exchange, and nobody here, halted it: what rests is safe from fills, and its owner decides."""
+        return self.status is MarketStatus.HALTED and not self.halted
 
     def replaceable(self) -> list[Order]:
         """Return the orders in play that were not asked to leave."""

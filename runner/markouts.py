@@ -11,6 +11,7 @@ from pmrun.runner.facts import (
     FeedLost,
     Filled,
     MarketStatus,
+    OrderFound,
     Settled,
     StatusChanged,
     each,
@@ -88,6 +89,7 @@ class Markouts:
             Settled: self._settled,
             StatusChanged: self._status_changed,
             FeedLost: self._feed_lost,
+            OrderFound: self._order_found,
         }
 
     def record(self, fact: Fact, intents: Sequence[Intent]) -> None:
@@ -132,6 +134,11 @@ class Markouts:
             queues = self._waiting[market] = [deque() for _ in self.horizons]
         for queue in queues:
             queue.append(key)
+
+    def _order_found(self, fact: OrderFound) -> None:
+        """Follow an order of an earlier session too, where the fact says its number."""
+        if fact.order:
+            self._orders[fact.order] = (fact.market, fact.outcome, fact.side)
 
     def _settled(self, fact: Settled) -> None:
         if fact.status is Settlement.FAILED:

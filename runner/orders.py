@@ -33,6 +33,7 @@ class News(Word):
     REJECTED = "rejected"
     EXPIRED = "expired"
     UNKNOWN = "unknown"  # the answer was lost (O7)
+    SEEN = "seen"  # nothing new; what was said is kept for audit (O2)
 
 
 class Purpose(Word):
@@ -61,6 +62,7 @@ class Settlement(Word):
 BUY: Final = Side.BUY  # looking a member up in its class costs more than the comparison
 YES: Final = Outcome.YES
 UNKNOWN: Final = News.UNKNOWN
+SEEN: Final = News.SEEN
 PENDING_SUBMIT: Final = State.PENDING_SUBMIT
 _S, _N = State, News
 UNANSWERED: Final = frozenset({State.PENDING_SUBMIT, State.SUBMITTED})
@@ -72,7 +74,7 @@ ENDED: Final = frozenset({State.FILLED, State.CANCELED, State.REJECTED, State.EX
 # - a cancel or an expiry does not undo a fill that the exchange matched before it: CANCELED plus the missing fill is
 #   FILLED, and FILLED stays FILLED, so that either order of the two ends the same;
 # - a rejected order has never existed: anything that says it did is a contradiction, not a late message;
-# - UNKNOWN only marks an order that is still unanswered.
+# - UNKNOWN only marks an order that is still unanswered, and SEEN marks nothing.
 LIFECYCLE: Final[dict[tuple[State, News], State | None]] = {
     (_S.PENDING_SUBMIT, _N.ACCEPTED): _S.SUBMITTED,
     (_S.PENDING_SUBMIT, _N.RESTING): _S.LIVE,
@@ -82,6 +84,7 @@ LIFECYCLE: Final[dict[tuple[State, News], State | None]] = {
     (_S.PENDING_SUBMIT, _N.REJECTED): _S.REJECTED,
     (_S.PENDING_SUBMIT, _N.EXPIRED): _S.EXPIRED,
     (_S.PENDING_SUBMIT, _N.UNKNOWN): _S.PENDING_SUBMIT,
+    (_S.PENDING_SUBMIT, _N.SEEN): _S.PENDING_SUBMIT,
     (_S.SUBMITTED, _N.ACCEPTED): _S.SUBMITTED,
     (_S.SUBMITTED, _N.RESTING): _S.LIVE,
     (_S.SUBMITTED, _N.FILLED_PART): _S.PARTIALLY_FILLED,
@@ -90,6 +93,7 @@ LIFECYCLE: Final[dict[tuple[State, News], State | None]] = {
     (_S.SUBMITTED, _N.REJECTED): _S.REJECTED,
     (_S.SUBMITTED, _N.EXPIRED): _S.EXPIRED,
     (_S.SUBMITTED, _N.UNKNOWN): _S.SUBMITTED,
+    (_S.SUBMITTED, _N.SEEN): _S.SUBMITTED,
     (_S.LIVE, _N.ACCEPTED): _S.LIVE,
     (_S.LIVE, _N.RESTING): _S.LIVE,
     (_S.LIVE, _N.FILLED_PART): _S.PARTIALLY_FILLED,
@@ -98,6 +102,7 @@ LIFECYCLE: Final[dict[tuple[State, News], State | None]] = {
     (_S.LIVE, _N.REJECTED): None,
     (_S.LIVE, _N.EXPIRED): _S.EXPIRED,
     (_S.LIVE, _N.UNKNOWN): _S.LIVE,
+    (_S.LIVE, _N.SEEN): _S.LIVE,
     (_S.PARTIALLY_FILLED, _N.ACCEPTED): _S.PARTIALLY_FILLED,
     (_S.PARTIALLY_FILLED, _N.RESTING): _S.PARTIALLY_FILLED,
     (_S.PARTIALLY_FILLED, _N.FILLED_PART): _S.PARTIALLY_FILLED,
@@ -106,6 +111,7 @@ LIFECYCLE: Final[dict[tuple[State, News], State | None]] = {
     (_S.PARTIALLY_FILLED, _N.REJECTED): None,
     (_S.PARTIALLY_FILLED, _N.EXPIRED): _S.EXPIRED,
     (_S.PARTIALLY_FILLED, _N.UNKNOWN): _S.PARTIALLY_FILLED,
+    (_S.PARTIALLY_FILLED, _N.SEEN): _S.PARTIALLY_FILLED,
     (_S.FILLED, _N.ACCEPTED): _S.FILLED,
     (_S.FILLED, _N.RESTING): _S.FILLED,
     (_S.FILLED, _N.FILLED_PART): None,
@@ -114,6 +120,7 @@ LIFECYCLE: Final[dict[tuple[State, News], State | None]] = {
     (_S.FILLED, _N.REJECTED): None,
     (_S.FILLED, _N.EXPIRED): _S.FILLED,
     (_S.FILLED, _N.UNKNOWN): _S.FILLED,
+    (_S.FILLED, _N.SEEN): _S.FILLED,
     (_S.CANCELED, _N.ACCEPTED): _S.CANCELED,
     (_S.CANCELED, _N.RESTING): _S.CANCELED,
     (_S.CANCELED, _N.FILLED_PART): _S.CANCELED,
@@ -122,6 +129,7 @@ LIFECYCLE: Final[dict[tuple[State, News], State | None]] = {
     (_S.CANCELED, _N.REJECTED): None,
     (_S.CANCELED, _N.EXPIRED): _S.CANCELED,
     (_S.CANCELED, _N.UNKNOWN): _S.CANCELED,
+    (_S.CANCELED, _N.SEEN): _S.CANCELED,
     (_S.REJECTED, _N.ACCEPTED): None,
     (_S.REJECTED, _N.RESTING): None,
     (_S.REJECTED, _N.FILLED_PART): None,
@@ -130,6 +138,7 @@ LIFECYCLE: Final[dict[tuple[State, News], State | None]] = {
     (_S.REJECTED, _N.REJECTED): _S.REJECTED,
     (_S.REJECTED, _N.EXPIRED): None,
     (_S.REJECTED, _N.UNKNOWN): _S.REJECTED,
+    (_S.REJECTED, _N.SEEN): _S.REJECTED,
     (_S.EXPIRED, _N.ACCEPTED): _S.EXPIRED,
     (_S.EXPIRED, _N.RESTING): _S.EXPIRED,
     (_S.EXPIRED, _N.FILLED_PART): _S.EXPIRED,
@@ -138,6 +147,7 @@ LIFECYCLE: Final[dict[tuple[State, News], State | None]] = {
     (_S.EXPIRED, _N.REJECTED): None,
     (_S.EXPIRED, _N.EXPIRED): _S.EXPIRED,
     (_S.EXPIRED, _N.UNKNOWN): _S.EXPIRED,
+    (_S.EXPIRED, _N.SEEN): _S.EXPIRED,
 }
 
 # What may follow what in settlement: later only, and nothing follows the end. The ranks of RETRYING and MINED are
@@ -308,6 +318,11 @@ class Order:
         return Size(0) if self.side is BUY or self.state in ENDED else self.remaining
 
     @property
+    def covers_elsewhere(self) -> bool:
+        """Whether it buys what another market of the event is hedged with."""
+        return self.side is BUY and self.purpose is not Purpose.QUOTE
+
+    @property
     def yes_price(self) -> Price:
         """The price in terms of YES: a bid for NO at p is an ask for YES at 1 - p."""
         return self.price if self.outcome is YES else complement(self.price)
@@ -355,6 +370,8 @@ class Order:
         state = LIFECYCLE[self.state, news]
         if state is None:
             return Impossible(self.no, self.state, news)
+        unanswered = state in UNANSWERED if news is UNKNOWN else news is SEEN and self.outcome_unknown
+        arrived = news is not UNKNOWN and news is not SEEN
         return Order(
             self.no,
             self.client_order_id,
@@ -368,10 +385,10 @@ class Order:
             self.placed_at,
             self.basis,
             state,
-            news is UNKNOWN and state in UNANSWERED,
+            unanswered,
             self.cancel_sent,
             exchange_order_id or self.exchange_order_id,
-            at if self.submitted_at is None and news is not UNKNOWN else self.submitted_at,
+            at if self.submitted_at is None and arrived else self.submitted_at,
             at,
             self.filled,
             self.paid,

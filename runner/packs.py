@@ -37,6 +37,7 @@ class Pack(NamedTuple):
     configs: tuple[str, ...]  # packages that hold YAML
     roots: tuple[str, ...]  # packages whose components may be named by `_target_`
     verbs: tuple[PackVerb, ...] = ()
+    variables: tuple[str, ...] = ()  # how the names of environment variables begin that its components read
 
 
 @cache
@@ -57,6 +58,7 @@ def installed_packs() -> tuple[Pack, ...]:
             configs = tuple(getattr(module, "config_packs", list)())
             _check_configs(configs)
             verbs = _verbs_of(module)
+            variables = tuple(getattr(module, "environment_variables", list)())
         except Exception as error:
             raise _broken(entry, error) from None
         dist = entry.dist
@@ -67,6 +69,7 @@ def installed_packs() -> tuple[Pack, ...]:
             configs,
             _roots(entry.value, configs),
             verbs,
+            variables,
         )
     return tuple(packs.values())
 

@@ -43,6 +43,7 @@ class FeedData(msgspec.Struct, frozen=True, kw_only=True):
     rows: Any  # columns, as the matching kernel defines them
     notes: tuple[Fact, ...]  # everything but books and prints, by time
     info: FeedInfo
+    order_calls: int | None = None  # places and cancels a minute that the exchange takes; None: no limit
 
 
 class Feed(Protocol):

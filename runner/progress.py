@@ -8,6 +8,8 @@ from typing import Any, Self
 
 from pmrun.runner.summary import Tally
 
+DRY_RUN = "dry run"
+
 
 class Progress:
     """A bar on a terminal, nothing elsewhere."""
@@ -22,13 +24,22 @@ class Progress:
         """Start the bar."""
         if self._show:
             from rich.console import Console
-            from rich.progress import BarColumn, TextColumn, TimeElapsedColumn
+            from rich.progress import BarColumn, Task, TextColumn, TimeElapsedColumn
             from rich.progress import Progress as RichProgress
+
+            class _Share(TextColumn):
+                """How much is done, where it is known of what."""
+
+                def __init__(self) -> None:
+                    super().__init__("{task.percentage:>3.0f}%")
+
+                def render(self, task: Task) -> Any:
+                    return "" if task.total is None else super().render(task)
 
             self._bar = RichProgress(
                 TextColumn("{task.description}"),
                 BarColumn(bar_width=30),
-                TextColumn("{task.percentage:>3.0f}%"),
+                _Share(),
                 TextColumn("{task.fields[counts]}"),
                 TimeElapsedColumn(),
                 console=Console(stderr=True),
@@ -50,11 +61,12 @@ class Progress:
         if self._bar is not None:
             self._bar.update(self._task, description=what, total=None)
 
-    def update(self, done: int, total: int, tally: Tally) -> None:
-        """Show how far the run is."""
+    def update(self, done: int, total: int | None, tally: Tally) -> None:
+        """Show how far the run is; `total` is None where nobody knows its end."""
         if self._bar is not None:
             counts = f"{tally.placed:,} orders, {tally.fills:,} fills"
-            self._bar.update(self._task, description="running", total=max(total, 1), completed=done, counts=counts)
+            end = None if total is None else max(total, 1)
+            self._bar.update(self._task, description="running", total=end, completed=done, counts=counts)
 
 
 def rows_of(summary: Mapping[str, Any]) -> list[tuple[str, str]]:
@@ -64,8 +76,9 @@ def rows_of(summary: Mapping[str, Any]) -> list[tuple[str, str]]:
     rewards_assumed = summary["rewards"] is not None and summary["rewards"]["terms_assumed"]
     only_stopped = "stop_only" in summary["cancels"]
     label = f"{_market_of(summary)}, {'fills of the exchange' if summary['mode'] == 'live' else 'simulated fills'}"
+    mode = summary["mode"] if summary["mode"] == DRY_RUN else summary["exchange"]  # nothing left this machine
     rows = [
-        ("strategy", f"{summary['strategy']} on {summary['exchange']} ({label})"),
+        ("strategy", f"{summary['strategy']} on {mode} ({label})"),
         ("feed", f"{summary['feed']}: {summary['source']}"),
         ("market time", f"{summary['market_time']['from']} to {summary['market_time']['to']}"),
         ("markets", f"none of {markets['scanned']} was to be traded" if only_stopped else _markets(markets)),
@@ -98,6 +111,7 @@ def rows_of(summary: Mapping[str, Any]) -> list[tuple[str, str]]:
         rows.append(("look at", ", ".join(f"{name} {count}" for name, count in summary["oddities"].items())))
     if summary.get("stopped"):
         rows.append(("stopped by", summary["stopped"] + ("" if summary["may_rest"] else "; nothing rests")))
+    rows += [("UNEXPLAINED", said) for said in pnl["complaints"]]
     rows += [("MAY REST", said) for said in summary["may_rest"]]
     return rows + [("note", remark) for remark in summary["remarks"]]
 

@@ -27,7 +27,7 @@ from pmrun.runner.journal import (
 from pmrun.runner.journal_writer import encode_intents, encode_step
 from pmrun.runner.manifest import config_hash
 from pmrun.runner.run import ORDER_NAME
-from pmrun.runner.runs import read_json, read_yaml
+from pmrun.runner.runs import SUMMARY, read_json, read_yaml
 
 BookSource = Callable[[BookAt], Book]
 
@@ -38,6 +38,7 @@ class Verified(NamedTuple):
     facts: int
     intents: int
     journal_hash: str
+    cut: str | None = None  # the last record of a run that was killed, or that is still going
 
 
 class _Fault(NamedTuple):
@@ -48,16 +49,22 @@ class _Fault(NamedTuple):
 
 
 def replay(directory: Path) -> Verified:
-    """Replay a run and compare every intent; raises VerificationFailed naming the first fact and field that differ."""
+    """Replay a run and compare every intent; raises VerificationFailed naming the first fact and field that differ.
+
+    A run without a summary and without the journal's last line was killed: what it wrote until then is compared.
+    """
     manifest = read_json(directory, "manifest.json")
-    summary = read_json(directory, "summary.json")
     config = read_yaml(directory, "config.yaml")
     faults = list(_changed_settings(directory, config, manifest))
     result, fault = _compare(directory, config, manifest)
     if fault is not None:
         faults.append(fault)
-    if result.journal_hash != summary.get("journal_hash") and not any(f.where == "journal" for f in faults):
-        faults.append(_Fault("journal", f"hash is {result.journal_hash}, recorded {summary.get('journal_hash')}"))
+    killed = result.cut is not None and not (directory / SUMMARY).exists()
+    recorded = result.journal_hash if killed or faults else read_json(directory, SUMMARY).get("journal_hash")
+    if result.cut is not None and not killed:
+        faults.append(_Fault("journal", f"cut off after {result.cut}"))
+    if result.journal_hash != recorded and not any(f.where == "journal" for f in faults):
+        faults.append(_Fault("journal", f"hash is {result.journal_hash}, recorded {recorded}"))
     if faults:
         raise VerificationFailed("; ".join(f"{fault.where}: {fault.what}" for fault in faults))
     return result
@@ -66,6 +73,8 @@ def replay(directory: Path) -> Verified:
 def _changed_settings(directory: Path, config: dict[str, Any], manifest: dict[str, Any]) -> Iterator[_Fault]:
     """Name the setting in which config.yaml is not what the journal was written with."""
     first = next(read_journal(directory), None)
+    if first is None and not (directory / SUMMARY).exists():
+        raise DataError(f"{directory}: the run was cut off before anything of it was written down")
     if first is None or not isinstance(first.entries[0], Header):
         raise DataError(f"{directory}: the journal has no first line")
     version = first.entries[0].version
@@ -102,11 +111,10 @@ def _compare(directory: Path, config: dict[str, Any], manifest: dict[str, Any]) 
     try:
         for line in read_journal(directory):
             run.step(line)
-        if not run.ended:
-            fault = _Fault("journal", f"cut off after {run.current}")
     except _Different as different:
         fault = different.fault
-    return Verified(run.facts, run.intents, journal_hash(directory)), fault
+    cut = None if run.ended or fault is not None else run.current
+    return Verified(run.facts, run.intents, journal_hash(directory), cut), fault
 
 
 class _Replay:

@@ -21,8 +21,9 @@ from pmrun.runner.funnel import Funnel
 from pmrun.runner.intents import Intent
 from pmrun.runner.journal import journal_hash
 from pmrun.runner.journal_writer import JournalWriter
-from pmrun.runner.log import LogObserver, say_timings
+from pmrun.runner.log import LogObserver, say_timings, say_unexplained
 from pmrun.runner.manifest import manifest
+from pmrun.runner.pnl import Pnl
 from pmrun.runner.ports import FeedInfo, Observer
 from pmrun.runner.progress import Progress
 from pmrun.runner.summary import Tally, iso, summarise
@@ -86,6 +87,7 @@ class Review:
         self._closing = ExitStack()
         self._remarks: list[str] = []
         self.tally = Tally()
+        self._pnl = Pnl(desk)
         write_text(directory / "config.yaml", yaml.safe_dump(plan.config, sort_keys=False, allow_unicode=True))
         write_text(directory / "overrides.yaml", yaml.safe_dump(overrides, allow_unicode=True))
         write_json(directory / "manifest.json", manifest(plan.config, overrides, info, desk.hooks.order))
@@ -99,7 +101,7 @@ class Review:
             self.journal = JournalWriter(self._directory, plan.config)
             self._funnel = Funnel(self._desk.hooks.order, plan.components)
             journal = _Timed(self.journal, timings, "journal")
-            observers: list[Observer] = [self.tally, self._funnel, journal, LogObserver(plan.log)]
+            observers: list[Observer] = [self.tally, self._pnl, self._funnel, journal, LogObserver(plan.log)]
             self._rewards = None if plan.rewards is None else plan.rewards.open(self._desk, plan.seed)
             if self._rewards is not None:
                 observers.append(_Timed(self._rewards, timings, "rewards"))
@@ -120,12 +122,17 @@ class Review:
 
     def conclude(self, info: FeedInfo, remarks: Sequence[str]) -> None:
         """Write what is known only at the end into the store, and close what watched."""
-        self._remarks = [*info.remarks, *remarks]
+        self._remarks = [*info.remarks, *map(str, self._plan.substitutions), *remarks]
+        found = self._pnl.result()
+        if not found.closes:
+            say_unexplained(found.complaints)
+            self._remarks.append("the PnL does not close: see pnl_usd.complaints in summary.json")
         measured = self._timings.measured()
         if self._store is not None:
             self._store.describe({"feed": msgspec.to_builtins(info)}, self._remarks)
             if self._rewards is not None:
                 self._store.rewards(self._rewards.rows())
+            self._store.calibration(self._desk.hooks.calibrated())
             self._store.timings(measured)
         if self._plan.timings:
             say_timings(measured)
@@ -137,6 +144,7 @@ class Review:
         summary = summarise(
             self._desk,
             self.tally,
+            self._pnl.result(),
             info,
             markets=self._funnel.summary(),
             strategy=self._plan.config.get("strategy"),

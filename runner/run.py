@@ -1,7 +1,9 @@
 """One run: from a plan to a run directory that can be reviewed."""
 
+import re
 import shutil
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -12,6 +14,7 @@ from pmrun.runner.assembly import Plan
 from pmrun.runner.bracket import bracket
 from pmrun.runner.desk import Desk
 from pmrun.runner.errors import DataError, PmrunError
+from pmrun.runner.memory import Keeping
 from pmrun.runner.ports import Feed, FeedData
 from pmrun.runner.progress import Progress
 from pmrun.runner.review import Review, write_report
@@ -19,6 +22,7 @@ from pmrun.runner.simulate import Simulation
 from pmrun.runner.stopping import Stop
 from pmrun.runner.timings import Timings
 
+DAY = re.compile(r"\d{4}-\d\d-\d\d")  # the folder of a day's runs
 ORDER_NAME = "pmrun"  # starts every client order id of a paper run: the same run has the same ids
 
 
@@ -31,9 +35,11 @@ class Outcome(NamedTuple):
 
     @property
     def exit_code(self) -> int:
-        """0 done, 4 something may still rest, 130 and 143 stopped by a signal with nothing resting."""
+        """0 done, 1 the PnL does not close, 4 something may still rest, 130 and 143 stopped by a signal."""
         if self.summary["may_rest"]:
             return 4
+        if not self.summary["pnl_usd"]["closes"]:
+            return 1
         return 128 + self.signal if self.signal else 0
 
 
@@ -60,6 +66,9 @@ def run_plan(plan: Plan, directory: Path, overrides: list[str], show: bool = Tru
     finally:
         if fresh and not started:
             shutil.rmtree(directory, ignore_errors=True)
+            if DAY.fullmatch(directory.parent.name):
+                with suppress(OSError):  # others' runs may be in it
+                    directory.parent.rmdir()
 
 
 def _single(group: BaseExceptionGroup[BaseException]) -> BaseException:
@@ -121,19 +130,24 @@ async def _simulate(
     stop: Stop,
     timings: Timings,
 ) -> Outcome:
-    with Review(plan, directory, overrides, data.info, desk, timings) as review:
-        simulation = Simulation(desk, exchange, [review.recording], "the feed ended", timings)
+    with (
+        plan.remembered(f"{ORDER_NAME}-{directory.name}") as remembered,
+        Review(plan, directory, overrides, data.info, desk, timings) as review,
+    ):
+        known = remembered.values
+        simulation = Simulation(desk, exchange, [review.recording], "the feed ended", timings, known)
         for now in simulation.run():
             progress.update(now - data.info.first_at, data.info.last_at - data.info.first_at, review.tally)
             await trio.lowlevel.checkpoint()
             if stop.signal is not None:
                 simulation.stop(f"stopped by {stop.name}")
                 break
+        Keeping(remembered, desk.hooks.learned, None).close()
         review.conclude(data.info, exchange.remarks())
     bracketed = None
     if plan.bracket and stop.signal is None:
         progress.say("running again under each form of the fill model")
-        bracketed = await trio.to_thread.run_sync(partial(bracket, plan, data, ORDER_NAME))
+        bracketed = await trio.to_thread.run_sync(partial(bracket, plan, data, ORDER_NAME, known))
     summary = review.summary(data.info, simulation.now, stopped=stop.name, bracket=bracketed, mode="paper", may_rest=[])
     await write_report(plan, directory, progress)
     return Outcome(summary, directory, stop.signal)

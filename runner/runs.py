@@ -8,6 +8,8 @@ import yaml  # type: ignore[import-untyped]
 
 from pmrun.runner.errors import DataError
 
+SUMMARY = "summary.json"  # written last
+
 
 def read_text(directory: Path, name: str) -> str:
     """Read one of a run's files; raises DataError when the directory or the file is not there, or is no text."""
@@ -16,7 +18,9 @@ def read_text(directory: Path, name: str) -> str:
     try:
         return (directory / name).read_text(encoding="utf-8")
     except FileNotFoundError:
-        raise DataError(f"{directory}: not a finished run: {name} is missing") from None
+        cut = name == SUMMARY and (directory / "journal.jsonl").exists()
+        more = " (it was cut off, or is still going; pmrun replay RUN --verify says how far it came)" if cut else ""
+        raise DataError(f"{directory}: not a finished run: {name} is missing{more}") from None
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"{directory / name}: cannot be read: {error}") from None
 
@@ -32,9 +36,9 @@ def read_json(directory: Path, name: str) -> dict[str, Any]:
 
 def read_summary(directory: Path) -> dict[str, Any]:
     """Read the summary of a finished run; raises DataError for one that did not finish."""
-    summary = read_json(directory, "summary.json")
+    summary = read_json(directory, SUMMARY)
     if summary.get("complete") is False:
-        raise DataError(f"{directory / 'summary.json'}: the run did not finish")
+        raise DataError(f"{directory / SUMMARY}: the run did not finish")
     return summary
 
 

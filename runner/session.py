@@ -6,6 +6,7 @@ import trio
 
 from pmrun.runner.desk import Desk
 from pmrun.runner.facts import Fact, FeedEnded, TimerDue, Together
+from pmrun.runner.memory import NOTHING, Values, recall
 from pmrun.runner.ports import LiveExchange, Observer
 from pmrun.runner.timings import Timings
 from pmrun.runner.units import SECOND, Micros
@@ -44,20 +45,23 @@ class Session:
         now: Callable[[], Micros],
         bell: Bell,
         timings: Timings = Timings(on=False),
+        remembered: Values = NOTHING.values,
     ) -> None:
-        """Take the two parties, who watches, the clock, and what rings when something arrived."""
+        """Take the two parties, who watches, the clock, what rings when something arrived, and what is remembered."""
         self._desk = desk
         self._exchange = exchange
         self._observers = observers
         self._clock = now
         self._bell = bell
+        self._remembered = remembered
         self._handle = timings.wrap("desk decisions", desk.handle)
         self.now = Micros(0)
         self._turned = now()  # when the loop came round last, by the clock
 
     async def run(self, stopped: Callable[[], bool], turned: Callable[[Micros], None] = lambda at: None) -> None:
         """Run until `stopped` says so (looked at whenever the bell rings); `turned` hears of every turn."""
-        self._tell_all(self._tick(), self._exchange.opening())
+        at = self._tick()
+        self._tell_all(at, [*recall(self._remembered, at), *self._exchange.opening()])
         while not stopped() and not self._desk.settings.stop_only:
             self.turn()
             turned(self.now)
@@ -70,6 +74,7 @@ class Session:
             while self._exchange.busy() or any(self._desk.in_play()):
                 await self._pause(self._exchange.next_due())  # the desk decides nothing any more
                 self._answers()
+        self._answers()  # what is only to be written down
 
     def turn(self) -> None:
         """Learn and decide what has come due."""

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 
 from pmrun.runner.desk import Desk
 from pmrun.runner.facts import Fact, FeedEnded, TimerDue, Together
+from pmrun.runner.memory import NOTHING, Values, recall
 from pmrun.runner.ports import Exchange, Observer
 from pmrun.runner.timings import Timings
 from pmrun.runner.units import SECOND, Micros
@@ -25,12 +26,14 @@ class Simulation:
         observers: Sequence[Observer],
         ends: str,
         timings: Timings = Timings(on=False),
+        remembered: Values = NOTHING.values,
     ) -> None:
-        """Take the two parties, who watches, what to say when the feed is over, and what times them."""
+        """Take the two parties, who watches, what to say when the feed is over, what times them, what is remembered."""
         self._desk = desk
         self._exchange = exchange
         self._observers = observers
         self._ends = ends
+        self._remembered = remembered
         self._handle = timings.wrap("desk decisions", desk.handle)
         self._advance = timings.wrap("exchange", exchange.advance)
         self.now = Micros(0)
@@ -39,7 +42,7 @@ class Simulation:
         """Run to the end of the feed; yields the time every so many moments, for others to have a turn."""
         opening = self._exchange.opening()
         self.now = opening[0].at
-        self._tell_all(opening[0].at, opening)
+        self._tell_all(self.now, [*recall(self._remembered, self.now), *opening])
         if self._desk.settings.stop_only:
             return self.stop("stop mode")
         moments = 0

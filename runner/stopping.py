@@ -11,6 +11,7 @@ from typing import NoReturn, TypeVar
 import trio
 
 T = TypeVar("T")
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)  # a terminal that closes hangs up: nothing is left resting
 
 
 class Stop:
@@ -41,7 +42,7 @@ class Stop:
             token.run_sync_soon(lambda: self.asked())
 
         # What is ignored stays ignored: nohup does so, and the workers of a sweep, which asks them itself.
-        heard = [each for each in (signal.SIGINT, signal.SIGTERM) if signal.getsignal(each) is not signal.SIG_IGN]
+        heard = [each for each in SIGNALS if signal.getsignal(each) is not signal.SIG_IGN]
         before = {each: signal.signal(each, asked) for each in heard}
         try:
             yield

@@ -6,9 +6,13 @@ from datetime import UTC, datetime
 from typing import Any
 
 from pmrun.runner.desk import Desk
-from pmrun.runner.facts import Fact, Filled, FundsSeen, HoldingSeen, Listed, OrderNews, Settled, each
+from pmrun.runner.exit_cost import ExitValue, exit_value
+from pmrun.runner.facts import Fact, Filled, FundsSeen, Listed, Merged, OrderNews, Settled, each
 from pmrun.runner.intents import Cancel, CancelAll, Intent, Observed, Place, Refuse
+from pmrun.runner.market import MarketNo, Outcome
 from pmrun.runner.orders import News, Settlement
+from pmrun.runner.pnl_ledger import UNITS_PER_CASH
+from pmrun.runner.pnl_result import Result, by_market, in_dollars, parts_in_dollars
 from pmrun.runner.ports import FeedInfo
 from pmrun.runner.units import CASH_SCALE, NOTIONAL_PER_CASH, PRICE_SCALE, SIZE_SCALE, Cash
 
@@ -35,16 +39,17 @@ class Tally:
         self.shares = 0
         self.notional = 0
         self.failed = 0
+        self.merges = 0
+        self.merged = 0  # pairs that became cash
         self.facts = 0
         self.intents = 0
         self.funds: Cash | None = None
-        self.held_before = 0  # what holdings found at the start had cost
         self._of_fact: dict[type[Any], Callable[[Any], None]] = {
             Filled: self._fill,
             Listed: self._listed,
             FundsSeen: self._funds_seen,
-            HoldingSeen: self._holding_seen,
             Settled: self._settled,
+            Merged: self._merged,
         }
 
     def record(self, fact: Fact, intents: Sequence[Intent]) -> None:
@@ -88,13 +93,12 @@ class Tally:
         if self.funds is None:
             self.funds = fact.total
 
-    def _holding_seen(self, fact: HoldingSeen) -> None:
-        """What was held before the first order is no profit of this run."""
-        if not self.placed:
-            self.held_before += fact.cost
-
     def _settled(self, fact: Settled) -> None:
         self.failed += fact.status is Settlement.FAILED
+
+    def _merged(self, fact: Merged) -> None:
+        self.merges += fact.size > 0
+        self.merged += fact.size
 
     @property
     def cancels(self) -> Counter[str]:
@@ -139,9 +143,22 @@ def usd(cash: int) -> float:
     return round(cash / CASH_SCALE, 6)
 
 
+def exit_values(desk: Desk) -> dict[MarketNo, ExitValue]:
+    """Value what is held in each market at the mid and on the last book known; pairs count a dollar unless hedged."""
+    found = {}
+    for no, inventory in desk.account.markets():
+        state = desk.markets.get(no)
+        if state is not None and (inventory.of(Outcome.YES).held or inventory.of(Outcome.NO).held):
+            book = state.book if state.book is not None else state.observed
+            at_mid = desk.value(no, inventory)
+            found[no] = exit_value(inventory, at_mid, book, state.terms, pairs=not desk.hooks.hedges)
+    return found
+
+
 def summarise(
     desk: Desk,
     tally: Tally,
+    pnl: Result,
     info: FeedInfo,
     markets: Mapping[str, Any],
     rewards: Mapping[str, Any] | None = None,
@@ -149,12 +166,14 @@ def summarise(
 ) -> dict[str, Any]:
     """Return what came of a run (issue: run directory); `more` is what the shell knows.
 
-    `pnl_usd.total` is cash and holdings at the mid less what there was before, after fees; expected rebates and rewards
-    are estimates and not part of it. `markets` is what the funnel says of them; `rewards` is what a rewards component
-    estimated, None without one.
+    `pnl_usd.total` is cash and holdings at the mid less what there was before and what came from outside, after fees;
+    `pnl_usd.parts` sum to it. Expected rebates and rewards are estimates and not part of it. `pnl` is what the parts
+    came to; `markets` is what the funnel says of them; `rewards` is what a rewards component estimated, None without
+    one.
     """
     account = desk.account
-    total = desk.equity() - (tally.funds or 0) - tally.held_before
+    exits = exit_values(desk)
+    cost = sum(found.cost for found in exits.values())
     return {
         "complete": True,
         **more,
@@ -170,14 +189,31 @@ def summarise(
             "notional_usd": round(tally.notional / (PRICE_SCALE * SIZE_SCALE), 6),
             "failed": tally.failed,
         },
+        "merges": {"count": tally.merges, "pairs": tally.merged / SIZE_SCALE},
         "pnl_usd": {
-            "total": usd(total),
+            "total": in_dollars(pnl.total),
             "realised": usd(account.realised),
-            "unrealised": usd(total - account.realised),
+            "unrealised": usd(pnl.total // UNITS_PER_CASH - account.realised),
             "fees": usd(account.fees),
             "rebates": usd(account.rebates),
             "rewards_estimated": None if rewards is None else rewards["mid"],
+            "total_at_exit": usd(pnl.total // UNITS_PER_CASH - cost),
+            "parts": parts_in_dollars(pnl.parts),
+            "unexplained": in_dollars(pnl.unexplained),
+            "closes": pnl.closes,
+            "complaints": list(pnl.complaints),
         },
+        "wallet_usd": {
+            "start": in_dollars(pnl.opening),
+            "end": in_dollars(pnl.closing),
+            "transfers": in_dollars(pnl.transfers),
+            "cash": usd(account.funds.total),
+            "inventory_at_mid": usd(sum(found.at_mid for found in exits.values())),
+            "inventory_at_exit": usd(sum(found.at_exit for found in exits.values())),
+            "exit_cost": usd(cost),
+            "unsold_shares": sum(found.unsold for found in exits.values()) / SIZE_SCALE,
+        },
+        "pnl_by_market": by_market(pnl, {no: state.terms.slug for no, state in desk.markets.items()}),
         "exposure_max_usd": usd(account.exposure_max // NOTIONAL_PER_CASH),
         "refusals": dict(tally.refusals.most_common()),
         "cancels": dict(tally.cancels.most_common()),

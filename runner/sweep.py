@@ -170,7 +170,8 @@ def job_of_sweep(config: DictConfig, about: Any, directory: Path, overrides: lis
     if (sweep / STOP).exists():
         return math.nan
     try:
-        outcome = run_plan(_quiet(plan(plain_config(config)), overrides), directory, overrides, show=not worker)
+        made = _alone(_quiet(plan(plain_config(config)), overrides))
+        outcome = run_plan(made, directory, overrides, show=not worker)
     except SystemExit:
         if not worker:
             raise
@@ -194,6 +195,11 @@ def _quiet(made: Plan, overrides: list[str]) -> Plan:
     if not isinstance(made.log, Log) or any(each.lstrip("+").startswith("log") for each in overrides):
         return made
     return made._replace(log=replace(made.log, console=made.log.quieter(Level.WARNING)))
+
+
+def _alone(made: Plan) -> Plan:
+    """Have a job learn from earlier runs, and none of the other jobs from it."""
+    return made if made.memory is None else made._replace(memory=made.memory.unkept())
 
 
 def _say_failure(error: Exception, number: int, overrides: list[str], directory: Path) -> None:

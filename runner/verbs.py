@@ -33,6 +33,8 @@ def replay(arguments: list[str]) -> int:
         print(json.dumps({"verified": True, **result._asdict()}))
     else:
         print(f"verified: {result.facts:,} facts give the same {result.intents:,} intents, byte for byte")
+        if result.cut is not None:
+            print(f"the run was cut off, or is still going: its journal ends after {result.cut}")
         print(f"journal {result.journal_hash}")
     return 0
 
@@ -89,7 +91,10 @@ def universe(arguments: list[str]) -> int:
     from pmrun.runner.compose import compose_config
     from pmrun.runner.scan import as_plain, render, scan
 
-    found = scan(plan(compose_config(given.overrides)), given.at)
+    made = plan(compose_config(given.overrides))
+    if getattr(made.executor, "armed", False):  # to look needs no account
+        made = plan(compose_config([*given.overrides, "live.armed=false"]))
+    found = scan(made, given.at)
     if given.json:
         print(json.dumps(as_plain(found), indent=1, ensure_ascii=False))
         return 0

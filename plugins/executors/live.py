@@ -7,14 +7,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pmrun.plugins.exchanges.polymarket.capabilities import CAPABILITIES
 from pmrun.plugins.executors.paper import Paper
+from pmrun.runner.capabilities import Capability
 from pmrun.runner.errors import ConfigError
 from pmrun.runner.ports import LiveExchange, LiveSetup
 from pmrun.runner.units import SECOND, Cash, Micros
 
 if TYPE_CHECKING:
     from pmrun.plugins.exchanges.polymarket.credentials import ApiKey, Secret
+    from pmrun.plugins.exchanges.polymarket.trading_terms import AccountTerms
 
+# Merging is a transaction on the chain, by the wallet itself or through a relayer (reference 8); we send orders only.
+PAIRS_HELD = "pairs stay held, and are a dollar each when the market resolves; merge them by hand at the exchange"
 SIGNATURE_TYPES = (0, 1, 2, 3)
 
 
@@ -39,6 +44,8 @@ class Live:
     blind: Micros = Micros(20 * SECOND)
     account_folder: str | None = None
     dry_funds: Cash = Cash(1_000_000_000)
+
+    capabilities = CAPABILITIES
 
     def __post_init__(self) -> None:
         """Refuse what could not limit anything, and arms without caps."""
@@ -84,8 +91,27 @@ class Live:
         from pmrun.plugins.exchanges.polymarket.account import connected
 
         key, funder, api_key = credentials()
-        async with connected(self, data, setup, key, funder, api_key) as exchange:
+        async with connected(self._terms(), data, setup, key, funder, api_key) as exchange:
             yield exchange
+
+    @property
+    def lacks(self) -> dict[Capability, str]:
+        """What the exchange offers and this adapter cannot ask for: not in a dry run."""
+        return {Capability.MERGE: PAIRS_HELD} if self.armed else {}
+
+    @property
+    def remembers(self) -> bool:
+        """Whether what components carry is kept in the account's file, and not where paper runs keep it."""
+        return self.armed
+
+    def _terms(self) -> "AccountTerms":
+        from pmrun.plugins.exchanges.polymarket.trading_terms import AccountTerms, Caps, Pace
+
+        assert self.max_order_usd is not None, "an armed executor has its caps"
+        assert self.max_resting_usd is not None, "an armed executor has its caps"
+        caps = Caps(order=self.max_order_usd, resting=self.max_resting_usd)
+        pace = Pace(sweep=self.sweep, heartbeat=self.heartbeat, blind=self.blind)
+        return AccountTerms(self.signature_type, self.folder, caps, pace)
 
     @property
     def folder(self) -> Path | None:

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from pmrun.plugins.exchanges.polymarket.news import BookSeen, LevelsSeen, Parsed, PrintSeen
-from pmrun.plugins.executors.paper import Paper
 from pmrun.plugins.executors.paper_exchange import PaperExchange
+from pmrun.plugins.executors.paper_terms import PaperTerms
 from pmrun.plugins.feeds.rows import RowBuilder
 from pmrun.runner.facts import BookChanged, Fact, StatusChanged, TickChanged
 from pmrun.runner.intents import Intent
@@ -23,7 +23,7 @@ class LivePaper:
 
     mode = PAPER
 
-    def __init__(self, settings: Paper, data: Any, setup: LiveSetup) -> None:
+    def __init__(self, settings: PaperTerms, data: Any, setup: LiveSetup) -> None:
         """Listen to a feed that is about to start."""
         self._markets = data.markets
         self._tokens: dict[TokenId, tuple[int, Outcome]] = {
@@ -35,6 +35,7 @@ class LivePaper:
             rows=RowBuilder().build(),
             notes=(),
             info=data.info_with_prints(setup.now()),
+            order_calls=getattr(data, "order_calls", None),
         )
         self._paper = PaperExchange(settings, started, setup.fill, setup.depth, setup.everything)
         self._rows = RowBuilder()

@@ -6,13 +6,16 @@ from collections.abc import Sequence
 from itertools import count
 from random import Random
 from struct import Struct
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
+import msgspec
 import numpy as np
 
 from pmrun.plugins.executors import chance, kernel
 from pmrun.plugins.executors.chance import Hits
 from pmrun.plugins.executors.fill import FillModel
+from pmrun.plugins.executors.paced import Paced
+from pmrun.plugins.executors.paper_terms import PaperTerms
 from pmrun.plugins.executors.told import Told
 from pmrun.runner.facts import (
     BookChanged,
@@ -21,19 +24,23 @@ from pmrun.runner.facts import (
     FundsSeen,
     Listed,
     MarketStatus,
+    Merged,
     OrderNews,
+    Printed,
     Settled,
     StatusChanged,
     TickChanged,
 )
 from pmrun.runner.grid import Grid
 from pmrun.runner.hooks import Depth
-from pmrun.runner.intents import Cancel, CancelAll, Intent, Place
+from pmrun.runner.intents import Cancel, CancelAll, Intent, Merge, Place
 from pmrun.runner.market import MarketNo, Outcome
 from pmrun.runner.orders import News, OrderNo, Settlement, TradeId
 from pmrun.runner.ports import FeedData
 from pmrun.runner.units import (
     ONE,
+    SECOND,
+    SIZE_SCALE,
     Cash,
     Micros,
     Price,
@@ -42,12 +49,10 @@ from pmrun.runner.units import (
     cash_paid,
     cash_received,
     complement,
+    format_cash,
     format_price,
     format_size,
 )
-
-if TYPE_CHECKING:
-    from pmrun.plugins.executors.paper import Paper
 
 YES: Final = Outcome.YES  # looking a member up in its class costs more than the comparison
 BUY: Final = Side.BUY
@@ -58,7 +63,7 @@ BID: Final = kernel.BID
 ASK: Final = kernel.ASK
 SLOTS: Final = kernel.SLOTS
 MOVE: Final = Struct("=5q").pack  # a move of kernel.Session.run; an array takes five numbers three times as slowly
-SENT = frozenset({Place, Cancel, CancelAll})
+SENT = frozenset({Place, Cancel, CancelAll, Merge})
 CROSSES = "invalid post-only order: order crosses book"
 NOT_TRADING = "the market is not yet ready to process new orders"
 MARKET_RESOLVED = "market resolved"
@@ -92,7 +97,7 @@ def _one_by_one(numbers: Any) -> Any:
 class PaperExchange:
     """One paper session: the books of a feed, our orders in their queues, and what is under way between us."""
 
-    def __init__(self, settings: "Paper", data: FeedData, fill: FillModel, depth: Depth, everything: bool) -> None:
+    def __init__(self, settings: PaperTerms, data: FeedData, fill: FillModel, depth: Depth, everything: bool) -> None:
         """Start with empty books."""
         self._settings = settings
         self._submit_latency, self._answer_latency = settings.submit_latency, settings.answer_latency
@@ -108,6 +113,8 @@ class PaperExchange:
         self._grids = [Grid(market.tick) for market in data.markets]
         self._least = [int(market.min_order_size) for market in data.markets]
         self._trading = [True] * len(data.markets)
+        self._resolved: set[MarketNo] = set()
+        self._merged = False
         self._resting: dict[OrderNo, _Resting] = {}
         self._by_slot: dict[int, _Resting] = {}
         self._free = list(range(len(self._queues.order) - 1, -1, -1))
@@ -116,6 +123,7 @@ class PaperExchange:
         self._answers: deque[Fact] = deque()
         self._settlements: deque[Fact] = deque()
         self._retries: deque[Fact] = deque()
+        self._merges: deque[Fact] = deque()
         self._notes: deque[Fact] = deque(data.notes)
         self._trades = count(1)
         self._orders = count(1)
@@ -129,6 +137,13 @@ class PaperExchange:
             self._books, self._queues, self._rows, self._fills, self._rules, max(1, depth.levels)
         )
         self._told = Told(self._books, depth, everything, self._session)
+        self._paced = None if data.order_calls is None else Paced(data.order_calls)
+        self._untold: dict[OrderNo, int] = {}  # parts of shares that were filled, where only whole ones trade
+        self._in_play: dict[OrderNo, Side] = {}  # sent and not over, where order calls are few
+        self._under_way: set[OrderNo] = set()  # of these, what has not arrived
+        self._tells_prints = depth.prints
+        self._seen = 0  # rows whose prints are collected
+        self._prints: deque[Printed] = deque()
 
     # What the clock asks.
 
@@ -157,9 +172,12 @@ class PaperExchange:
         first = self._arrivals[0][0] if self._arrivals else None
         if self._answers and (first is None or self._answers[0].at < first):
             first = self._answers[0].at
-        for queue in (self._retries, self._settlements, self._notes):
+        for queue in (self._retries, self._settlements, self._merges, self._notes):
             if queue and (first is None or queue[0].at < first):
                 first = queue[0].at
+        if self._paced is not None:
+            turn = self._paced.next_at(len(self._in_play))
+            first = turn if first is None or (turn is not None and turn < first) else first
         return first
 
     def changed_since(self) -> Micros | None:
@@ -168,6 +186,9 @@ class PaperExchange:
 
     def extend(self, rows: kernel.Rows) -> None:
         """Take more rows of the feed, after those that are left."""
+        if self._tells_prints:
+            self._collect_prints()
+            self._seen = 0
         pairs: Any = zip((column[self._next :] for column in self._rows), rows, strict=True)
         self._take_rows(kernel.Rows(*(np.concatenate(pair) for pair in pairs)))
         self._session.load(self._rows)
@@ -284,21 +305,37 @@ class PaperExchange:
     def due(self, at: Micros) -> list[Fact]:
         """Do what is due at a time: news of markets, requests that arrive, answers that return, settlements."""
         facts: list[Fact] = []
+        if self._tells_prints:
+            self._collect_prints()
+            while self._prints and self._prints[0].at <= at:
+                facts.append(self._prints.popleft())
         while self._notes and self._notes[0].at <= at:
             note = self._notes.popleft()
             self._happen(note)
             facts.append(note)
         arrivals = self._arrivals
+        if self._paced is not None and (sent := self._have_turn(self._paced, at)):
+            arrivals.append((Micros(at + self._submit_latency), sent))
         while arrivals and arrivals[0][0] <= at:
             when, intents = arrivals.popleft()
             self._carry_out(intents, when)
-        for queue in (self._answers, self._retries, self._settlements):
+        for queue in (self._answers, self._retries, self._settlements, self._merges):
             if queue and queue[-1].at <= at:
                 facts.extend(queue)
                 queue.clear()
             while queue and queue[0].at <= at:
                 facts.append(queue.popleft())
         return facts
+
+    def _collect_prints(self) -> None:
+        """Keep the prints among the rows that were applied since the last time, to be told when somebody asks."""
+        seen, self._seen = self._seen, self._next
+        rows = self._rows
+        for index in np.nonzero(rows.kind[seen : self._next] == kernel.PRINT)[0].tolist():
+            row = seen + index
+            side = BUY if int(rows.side[row]) == 0 else Side.SELL
+            market, price, size = int(rows.market[row]), int(rows.price[row]), int(rows.size[row])
+            self._prints.append(Printed(Micros(int(rows.at[row])), MarketNo(market), side, Price(price), Size(size)))
 
     def _carry_out(self, intents: list[Intent], at: Micros) -> None:
         """Take the requests that arrive at a moment."""
@@ -311,6 +348,8 @@ class PaperExchange:
                 for order in list(self._resting.values()):
                     if intent.side in (None, order.place.side):
                         self._withdraw(order.place.order, at, "")
+            elif type(intent) is Merge:
+                self._merge(intent, at)
 
     def books(self, at: Micros) -> list[BookChanged]:
         """Return the books that changed in what the desk looks at."""
@@ -321,16 +360,42 @@ class PaperExchange:
     def submit(self, intents: Sequence[Intent], at: Micros) -> None:
         """Send intents on their way."""
         sent = [intent for intent in intents if type(intent) in SENT]
+        if self._paced is not None:
+            sent = [*self._paced.submit(sent, at, self._in_play), *self._have_turn(self._paced, at)]
         if sent:
             self._arrivals.append((Micros(at + self._submit_latency), sent))
+
+    def _have_turn(self, paced: Paced, at: Micros) -> list[Intent]:
+        """Return the requests whose turn it is; an order that would take is refused here, as nobody else does (V5)."""
+        for number in [number for number in self._in_play if number not in self._resting]:
+            if number not in self._under_way:
+                del self._in_play[number]
+        sent, refusals, dropped = paced.leaving(at, self._in_play, self._would_take)
+        for place, why in refusals:
+            self._news(at, place.order, REJECTED, why)
+        for number, why in dropped:
+            self._news(at, number, CANCELED, why)
+        for intent in sent:
+            if type(intent) is Place:
+                self._in_play[intent.order] = intent.side
+                self._under_way.add(intent.order)
+        return sent
+
+    def _would_take(self, place: Place) -> str:
+        return CROSSES if place.post_only and self._reached(_Resting(place)) else ""
 
     def remarks(self) -> list[str]:
         """Say how the fills were made."""
         said = self._fill_model.remarks(self._data.info.prints > 0)
+        if self._paced is not None:
+            said.append(self._paced.remark())
         if self._settings.settlement_failure:
             said.append(f"{self._settings.settlement_failure:.2%} of the settlements fail at random (simulated)")
         if self._settings.reject_every:
             said.append(f"one order in {self._settings.reject_every} is rejected on purpose (simulated)")
+        if self._merged:
+            delay = self._settings.merge_delay / SECOND
+            said.append(f"merges are simulated: pairs are cash {delay:g} s after the request, and it costs no gas")
         return said
 
     # What happens at the exchange.
@@ -339,6 +404,9 @@ class PaperExchange:
         self._answers.append(OrderNews(Micros(at + self._answer_latency), order, news, reason, name))
 
     def _arrive(self, place: Place, at: Micros) -> None:
+        if not self._data.markets[place.market].post_only:
+            self._under_way.discard(place.order)
+            place = msgspec.structs.replace(place, post_only=False)
         order = _Resting(place)
         nth, every = next(self._orders), self._settings.reject_every
         refusal = REHEARSED if every and nth % every == 0 else self._refusal(order)
@@ -364,8 +432,14 @@ class PaperExchange:
         if place.size < least:
             said = format_size(place.size), format_size(Size(least))
             return f"order is invalid. Size ({said[0]}) lower than the minimum: {said[1]}"
-        if place.post_only and self._reached(order):
+        if not self._reached(order):
+            return ""
+        if place.post_only:
             return CROSSES
+        worth, least_take = cash_paid(place.price, place.size), self._data.markets[market].min_take
+        if worth < least_take:
+            taken = format_cash(worth), format_cash(least_take)
+            return f"invalid amount for a marketable {place.side} order (${taken[0]}), min size: ${taken[1]}"
         return ""
 
     def _reached(self, order: _Resting) -> bool:
@@ -389,6 +463,14 @@ class PaperExchange:
             if not self._chance.by_prints:
                 self._follow(order.market, at)
         self._news(at, number, RESTING, "", f"paper-{number}")
+
+    def _merge(self, merge: Merge, at: Micros) -> None:
+        """Turn pairs into a dollar each; what is resolved has been paid out already."""
+        resolved = merge.market in self._resolved
+        size, cash = (Size(0), Cash(0)) if resolved else (merge.size, cash_received(ONE, merge.size))
+        self._merged = True
+        told = Micros(at + self._settings.merge_delay + self._answer_latency)
+        self._merges.append(Merged(told, merge.no, merge.market, size, cash, MARKET_RESOLVED if resolved else ""))
 
     def _grow(self) -> None:
         size = len(self._queues.order)
@@ -445,10 +527,23 @@ class PaperExchange:
         order = self._by_slot[slot]
         self._report_fill(order.place, order.place.price, Size(size), Micros(at), maker=True)
 
+    def _whole(self, place: Place, size: Size) -> Size:
+        """Return how much of a fill is told where orders trade in whole shares: the rest is told with the next part."""
+        step = self._data.markets[place.market].size_step
+        if step < SIZE_SCALE:
+            return size
+        total = self._untold.pop(place.order, 0) + size
+        if total % step:
+            self._untold[place.order] = total % step
+        return Size(total - total % step)
+
     def _report_fill(self, place: Place, price: Price, size: Size, at: Micros, maker: bool) -> None:
+        size = self._whole(place, size)
+        if not size:
+            return
         trade = TradeId(f"paper-{next(self._trades)}")
         cash = self._cash(place, price, size)
-        fee = Cash(0) if maker else self._data.markets[place.market].fees.taker_fee(price, size)
+        fee = self._data.markets[place.market].fees.charged(place.side, price, size, maker)
         told = Micros(at + self._answer_latency)
         self._answers.append(Filled(told, place.order, trade, price, size, cash, fee, maker))
         self._settle(place.order, trade, told)
@@ -475,6 +570,8 @@ class PaperExchange:
                 self._grids[note.market] = Grid(note.tick)
             case StatusChanged():
                 self._trading[note.market] = note.status is MarketStatus.TRADING
+                if note.status is MarketStatus.RESOLVED:
+                    self._resolved.add(note.market)
                 if note.status in (MarketStatus.RESOLVED, MarketStatus.CLOSED):
                     for number, order in list(self._resting.items()):
                         if order.market == note.market:

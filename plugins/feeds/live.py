@@ -4,22 +4,20 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 import trio
 
+from pmrun.plugins.exchanges.polymarket.capabilities import CAPABILITIES
+from pmrun.plugins.exchanges.polymarket.feed_terms import FeedTerms
 from pmrun.runner.session import Bell
-from pmrun.runner.units import SECOND, Micros
+from pmrun.runner.units import Micros
 
 if TYPE_CHECKING:
-    from pmrun.plugins.exchanges.polymarket.catalogue import Choice
     from pmrun.plugins.exchanges.polymarket.live_markets import LiveMarkets
-
-LOOPBACK = ("127.0.0.1", "localhost", "::1", "memory")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Polymarket:
+class Polymarket(FeedTerms):
     """Watch markets as they trade.
 
     Markets are the `top` most liquid ones that pass, or those named by `slugs` or `condition_ids`; `rewarded_only`
@@ -29,47 +27,9 @@ class Polymarket:
     comes from there is simulated.
     """
 
-    clob_url: str = "https://clob.polymarket.com"
-    gamma_url: str = "https://gamma-api.polymarket.com"
-    data_url: str = "https://data-api.polymarket.com"
-    geoblock_url: str = "https://polymarket.com"
-    socket_url: str = "wss://ws-subscriptions-clob.polymarket.com"
-    top: int = 50
-    slugs: tuple[str, ...] = ()
-    condition_ids: tuple[str, ...] = ()
-    rewarded_only: bool = False
-    assets_per_socket: int = 200
-    quiet_after: float = 10.0
-    stop_after: Micros = Micros(0)
     _network: Any = field(default=None, init=False, repr=False)
 
-    def __post_init__(self) -> None:
-        """Refuse addresses that are none, and numbers that could watch nothing."""
-        for name, schemes in (
-            ("clob_url", ("https", "http")),
-            ("gamma_url", ("https", "http")),
-            ("data_url", ("https", "http")),
-            ("geoblock_url", ("https", "http")),
-            ("socket_url", ("wss", "ws")),
-        ):
-            place = urlsplit(getattr(self, name))
-            if place.scheme not in schemes or not place.hostname:
-                raise ValueError(f"{name} must be an address such as {schemes[0]}://host")
-            if place.scheme in ("http", "ws") and place.hostname not in LOOPBACK:
-                raise ValueError(f"{name} must be {schemes[0]}://…: without encryption only on this machine")
-        if not 1 <= self.top <= 5_000:
-            raise ValueError("top must be from 1 to 5,000")
-        if not 2 <= self.assets_per_socket <= 500:
-            raise ValueError("assets_per_socket must be from 2 to 500")
-        if not 1 <= self.quiet_after <= 3_600:
-            raise ValueError("quiet_after must be from 1 to 3,600 seconds")
-        if not 0 <= self.stop_after <= 366 * 86_400 * SECOND:
-            raise ValueError("stop_after must be 0 (until asked to) or up to 31,622,400 seconds")
-
-    @property
-    def simulated(self) -> bool:
-        """Whether the exchange is on this machine: then it is no real one."""
-        return urlsplit(self.clob_url).hostname in LOOPBACK
+    capabilities = CAPABILITIES
 
     def open(self) -> None:
         """Refuse to be read like a recording."""
@@ -88,11 +48,3 @@ class Polymarket:
         ):
             yield await LiveMarkets.found(self, network, now, bell, nursery)
             nursery.cancel_scope.cancel()
-
-    def choice(self) -> "Choice":
-        """Return which markets are wanted."""
-        from pmrun.plugins.exchanges.polymarket.catalogue import Choice
-
-        return Choice(
-            top=self.top, slugs=self.slugs, condition_ids=self.condition_ids, rewarded_only=self.rewarded_only
-        )

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from pmrun.runner.capabilities import Capability
 from pmrun.runner.hooks import NO_BOOK, Objection, hookimpl
 from pmrun.runner.market import Market
 
@@ -12,6 +13,7 @@ class Rewarded:
 
     order: int | None = None
     depth = NO_BOOK
+    needs = frozenset({Capability.REWARDS})
 
     @hookimpl
     def reject_market(self, market: Market) -> Objection | None:

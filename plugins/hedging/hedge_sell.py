@@ -10,7 +10,7 @@ from pmrun.runner.hooks import WHOLE_BOOK, Unhedged, Wanted, hookimpl
 from pmrun.runner.inventory import Holding, Inventory
 from pmrun.runner.market import Market, MarketNo, Outcome
 from pmrun.runner.orders import Order, OrderNo, Purpose, State
-from pmrun.runner.units import ONE, PRICE_SCALE, Micros, Price, Side, Size
+from pmrun.runner.units import ONE, PRICE_SCALE, Micros, Price, Side, Size, cash_paid
 
 MILLION = 1_000_000
 BASIS_POINTS = 10_000
@@ -46,7 +46,9 @@ class HedgeSell:
     it, everything is sold into the bids; a stop loss no deeper than `stop_loss_max_slippage` below the best bid (null:
     however deep), where the rest then waits. `dynamic_follow_enabled` moves a resting exit with the market; without, it
     keeps its price. A rejected exit is tried again after `retry_delay` seconds, `max_retries` times in a row; then an
-    alarm is given and the next attempt waits for `cooldown` seconds.
+    alarm is given and the next attempt waits for `cooldown` seconds. Without `may_take`, or where what is left is worth
+    less than the exchange lets anybody take, no exit takes: one that would rests a tick above the best bid instead, and
+    follows it down.
     """
 
     max_bid_gap: Price = Price(500)
@@ -58,6 +60,7 @@ class HedgeSell:
     max_retries: int = 10
     retry_delay: Micros = Micros(1_000_000)
     cooldown: Micros = Micros(30_000_000)
+    may_take: bool = False
     _failures: dict[tuple[MarketNo, Outcome], _Failures] = field(default_factory=dict, init=False, repr=False)
 
     depth = WHOLE_BOOK
@@ -118,12 +121,32 @@ class HedgeSell:
         """Answer with the exits of both tokens, and what none of them covers."""
         answer: list[Wanted | Unhedged] = []
         for outcome in Outcome:
-            holding = inventory.of(outcome)
-            if holding.held > 0:
-                working = [order for order in orders if order.outcome is outcome and not order.cancel_sent]
-                failures = self._failures.get((market_no, outcome))
-                answer.extend(self._sell(market, outcome, book.seen_by(outcome), holding, working, failures, at))
+            answer.extend(self.sell(market, market_no, outcome, book, inventory.of(outcome), orders, at))
         return answer
+
+    def sell(
+        self,
+        market: Market,
+        market_no: MarketNo,
+        outcome: Outcome,
+        book: Book,
+        holding: Holding,
+        orders: Sequence[Order],
+        at: Micros,
+    ) -> list[Wanted | Unhedged]:
+        """Answer with the exits of one token, and what none of them covers."""
+        if holding.held <= 0:
+            return []
+        working = [order for order in orders if order.outcome is outcome and not order.cancel_sent]
+        failures = self._failures.get((market_no, outcome))
+        return list(self._sell(market, outcome, book.seen_by(outcome), holding, working, failures, at))
+
+    def way_out(self, market: Market, book: Book, holding: Holding, size: Size, working: list[Order]) -> Exit:
+        """Choose the price step, as far as the exit may take, on the grid; `book` has bids, as the token sees it."""
+        way = self._exit(market, book, holding, size, working)
+        if way.may_take and not (self.may_take and cash_paid(way.price, size) >= market.min_take):
+            way = way._replace(price=Price(max(way.price, book.bids[0][0] + market.tick)), may_take=False)
+        return _on_the_grid(way, market.tick)
 
     def _sell(
         self,
@@ -152,7 +175,7 @@ class HedgeSell:
         if size <= 0:
             yield from _too_small(market, outcome, Size(0), dust)
             return
-        way = _on_the_grid(self._exit(market, book, holding, size, working), market.tick)
+        way = self.way_out(market, book, holding, size, working)
         kept = [order for order in working if order.price == way.price and order.purpose is way.purpose]
         more = size - sum(order.remaining for order in kept)
         if kept and (more == 0 or more >= market.min_order_size):  # what rests keeps its place in the queue
@@ -175,18 +198,18 @@ class HedgeSell:
         cost = holding.cost * PRICE_SCALE
         if self.stop_loss_pct is not None and worth <= cost * (MILLION - round(self.stop_loss_pct * MILLION)):
             deepest = 0 if self.stop_loss_max_slippage is None else best - self.stop_loss_max_slippage
-            price = _covering(book.bids, size, deepest) or max(book.bids[-1][0], deepest)
+            price = covering(book.bids, size, deepest) or max(book.bids[-1][0], deepest)
             return Exit(Price(price), "stop_loss", Purpose.FLATTEN, True)
         if self.take_profit_pct is not None and worth >= cost * (MILLION + round(self.take_profit_pct * MILLION)):
             lowest = -(-cost // holding.held)  # a profit is not given back by selling deep
-            return Exit(_covering(book.bids, size, lowest) or best, "take_profit", Purpose.FLATTEN, True)
+            return Exit(covering(book.bids, size, lowest) or best, "take_profit", Purpose.FLATTEN, True)
         if working and not self.dynamic_follow_enabled:
             first = working[0]
             return Exit(first.price, first.basis, first.purpose, not first.post_only)
         lowest = -(-cost // holding.held) - self.max_bid_gap
-        covering = _covering(book.bids, size, lowest)
-        if covering is not None:
-            return Exit(covering, "hedge_cover", Purpose.HEDGE, True)
+        price_of_all = covering(book.bids, size, lowest)
+        if price_of_all is not None:
+            return Exit(price_of_all, "hedge_cover", Purpose.HEDGE, True)
         if best >= lowest:
             return Exit(best, "hedge_best_bid", Purpose.HEDGE, True)
         return Exit(self._above(market, book, holding, best), "hedge_rest", Purpose.HEDGE, False)
@@ -216,7 +239,7 @@ def _on_the_grid(way: Exit, tick: Price) -> Exit:
     return way._replace(price=Price(min(max(way.price // tick * tick, tick), ONE - tick)))
 
 
-def _covering(bids: Levels, size: Size, lowest: int) -> Price | None:
+def covering(bids: Levels, size: int, lowest: int) -> Price | None:
     """Return the price down to which the bids, from `lowest` on, take the whole size."""
     left = int(size)
     for price, there in bids:

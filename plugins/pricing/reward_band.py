@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from pmrun.runner.book import Book
+from pmrun.runner.capabilities import Capability
 from pmrun.runner.hooks import Answer, NoQuote, Quote, hookimpl
 from pmrun.runner.market import Market, Outcome
 from pmrun.runner.units import PRICE_SCALE, HalfPrice, Price, Side
@@ -33,6 +34,11 @@ class RewardBand:
         """Refuse a band that cannot hold a quote."""
         if self.max_spread is not None and not ONE_CENT < self.max_spread < PRICE_SCALE // 2:
             raise ValueError("max_spread must be above 0.01 and below 0.5 dollars, or null")
+
+    @property
+    def needs(self) -> frozenset[Capability]:
+        """What the exchange has to offer: rewards, unless a band is given."""
+        return frozenset({Capability.REWARDS} if self.max_spread is None else ())
 
     @hookimpl
     def price(self, market: Market, book: Book) -> Answer:

@@ -10,7 +10,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any, Final
 
-from pmrun.plugins.reports import figures, funnel, sections, tables
+from pmrun.plugins.reports import calibration, figures, funnel, markouts, parts, sections, tables
 from pmrun.plugins.reports.finished import ESTIMATED, Finished, opened
 from pmrun.plugins.reports.markup import moment, tag
 
@@ -37,7 +37,7 @@ class Html:
 def _page(run: Finished) -> str:
     title = f"{run.text('strategy', 'pmrun')} on {run.text('exchange', 'an exchange')}"
     when = figures.window(run.db)
-    parts = {
+    shown = {
         "title": escape(title),
         "strategy": escape(run.text("strategy")),
         "subtitle": escape(
@@ -52,7 +52,10 @@ def _page(run: Finished) -> str:
         "market_tags": tables.kinds(run),
         "bracket": sections.bracket(run),
         "rewards": sections.rewards(run),
-        "markouts": sections.markouts(run),
+        "parts": parts.parts(run),
+        "leaving": parts.leaving(run),
+        "markouts": markouts.markouts(run),
+        "calibration": calibration.calibration(run),
         "exits": sections.exits(run),
         "markets": tables.markets(run),
         "funnel": funnel.funnel(run),
@@ -74,7 +77,7 @@ def _page(run: Finished) -> str:
     filled = [pieces[0]]
     for piece in pieces[1:]:
         name, _, rest = piece.partition("}}")
-        filled += (parts[name], rest)
+        filled += (shown[name], rest)
     return "".join(filled)
 
 
@@ -86,20 +89,13 @@ def _data(run: Finished, when: figures.Window) -> dict[str, Any]:
         "equity": figures.equity(run.db, when),
         "exposure": figures.exposure(run.db, when),
         "rewards": figures.rewards(run.db, when),
-        "markouts": _markouts(run),
+        "markouts": markouts.of_quotes(run),
         "markets": figures.markets(run.db, when),
         "slugs": dict(
             run.db.execute("SELECT market, slug FROM markets WHERE market IN (SELECT market FROM orders)").fetchall()
         ),
         "orders": tables.orders(run),
     }
-
-
-def _markouts(run: Finished) -> list[list[Any]]:
-    """Return the mean gain a share of what quotes filled, at each horizon: name, how many fills, cents."""
-    found = sections.markout_means(run, "o.purpose").get("quote", {})
-    means = [(name, found[horizon]) for horizon, name in sections.HORIZONS if horizon in found]
-    return [[name, times, round(mean * 100, 4)] for name, (times, mean) in means]
 
 
 @cache

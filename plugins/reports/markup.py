@@ -22,6 +22,11 @@ _BY_CODE: Final[Mapping[str, Mapping[str, str]]] = {
     "too_little_protection": {"needed": "shares"},
     "too_little_to_hedge_into": {"needed": "shares"},
     "exposure_limit": {"after": "cash", "limit": "cash"},
+    "exit_cost": {"cost": "cash", "limit": "cash", "shares": "shares", "unsold": "shares"},
+    "exit_cost_share": {"cost": "cash", "limit": "cash", "shares": "shares", "unsold": "shares"},
+    "event_loss": {"loss": "cash", "limit": "cash"},
+    "covered_by_sibling": {"covered": "shares", "buying": "shares"},
+    "buys_sibling": {"covered": "shares", "buying": "shares"},
 }
 
 

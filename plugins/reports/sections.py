@@ -1,4 +1,4 @@
-"""Writes the sections that judge a run: mark-outs, exits, estimated rewards, the bracket, timings."""
+"""Writes the sections that judge a run: exits, estimated rewards, the bracket, timings."""
 
 from collections import defaultdict
 from collections.abc import Mapping
@@ -30,64 +30,14 @@ from pmrun.plugins.reports.markup import (
 )
 from pmrun.runner.units import NOTIONAL_PER_CASH
 
-HORIZONS: Final = ((0, "at the fill"), (5, "5 s"), (30, "30 s"), (300, "5 min"), (3_600, "1 h"))
 _GAPS: Final = {
     "awaiting_settlement": "waiting for the purchase to settle",
     "below_min_size": "too few shares for an order",
     "hedge_retry": "a sale was rejected; trying again",
     "hedge_alarm": "sales were rejected again and again: look at it",
+    "covered_by_sibling": "held against NO of another market of the event: a pair pays a dollar at least",
+    "buys_sibling": "covered elsewhere: NO of another market of the event is being bought",
 }
-Mean = tuple[int, float]  # how many fills, and the gain of a share in dollars
-
-
-# Mark-outs.
-
-
-def markout_means(run: Finished, by: str) -> dict[Any, dict[int, Mean]]:
-    """Return mean gains a share, weighed by shares, by a column and by horizon in seconds."""
-    rows = run.db.execute(
-        f"SELECT {by}, k.horizon_us / 1000000, count(*), "
-        "1.0 * sum(k.per_share_twice_e4 * f.size_e6) / sum(f.size_e6) / 2e4 FROM markouts k "
-        "JOIN fills f USING (trade_id, order_no) JOIN orders o USING (order_no) "
-        "WHERE f.settlement != 'failed' AND k.per_share_twice_e4 IS NOT NULL GROUP BY 1, 2"
-    )
-    found: defaultdict[Any, dict[int, Mean]] = defaultdict(dict)
-    for key, horizon, times, mean in rows:
-        found[key][horizon] = times, mean
-    return found
-
-
-def markouts(run: Finished) -> str:
-    """Write the mean gain a share at each horizon: of all fills, by purpose, by market."""
-    whole = markout_means(run, "'all fills'")
-    if not whole:
-        return sentence("No fill has a mark-out: there was none, or no mid was known.")
-    kinds = {"quote": "quotes", "hedge": "exits: hedges", "flatten": "exits: stop loss, take profit"}
-    by_purpose = markout_means(run, "o.purpose")
-    rows: list[tuple[object, ...]] = [(Cell("<b>All fills</b>"), *_means(whole["all fills"]))]
-    if len(by_purpose) > 1:
-        rows += [(kinds[purpose], *_means(by_purpose[purpose])) for purpose in kinds if purpose in by_purpose]
-    names = {
-        no: (question, slug) for no, question, slug in run.db.execute("SELECT market, question, slug FROM markets")
-    }
-    by_market = sorted(markout_means(run, "f.market").items(), key=lambda item: -item[1].get(0, (0, 0.0))[0])
-    markets = [(named(*names[no], no), *_means(found)) for no, found in by_market[:ROWS]]
-    heads = ("Cents a share", *(name for _, name in HORIZONS))
-    numeric = range(1, len(heads))
-    return (
-        table(heads, rows, numeric)
-        + folded(f"By market ({count(len(by_market))})", table(heads, markets, numeric))
-        + left_out(len(by_market) - ROWS)
-    )
-
-
-def _means(found: Mapping[int, Mean]) -> list[Cell]:
-    shown = []
-    for horizon, _ in HORIZONS:
-        mean = found.get(horizon)
-        times = f" <small>of {count(mean[0])}</small>" if mean else ""
-        shown.append(Cell(f"{cents(mean[1] if mean else None)}{times}"))
-    return shown
 
 
 # From purchase to sale.

@@ -178,8 +178,9 @@ def badges(run: Finished) -> str:
 def markets(run: Finished) -> str:
     """Write one row a market that was traded."""
     rows = run.db.execute(
-        "SELECT market, question, slug, status, settled_yes, orders, fills, shares_traded, yes_held, no_held, pnl_usd, "
-        f"rebates_estimated_usd FROM v_markets WHERE market IN ({TRADED}) ORDER BY fills DESC, orders DESC, market"
+        "SELECT market, question, slug, status, settled_yes, orders, fills, shares_traded, yes_held, no_held, "
+        "coalesce((SELECT sum(units) / 2e10 FROM pnl_parts p WHERE p.market = v.market), pnl_usd), "
+        f"rebates_estimated_usd FROM v_markets v WHERE market IN ({TRADED}) ORDER BY fills DESC, orders DESC, market"
     )
     shown = []
     for market, question, slug, status, settled, orders, fills, shares, yes, no, pnl, rebates in rows:

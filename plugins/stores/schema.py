@@ -385,7 +385,129 @@ CREATE TABLE timings (
 CREATE VIEW v_unhedged AS SELECT * FROM v_refusals WHERE purpose != 'quote' AND by = 'hedging';
 """
 
-MIGRATIONS: Final[tuple[str, ...]] = (_TABLES, _VIEWS, _REVIEW)  # append only: version n is what the first n leave
+_MERGES: Final = f"""
+-- Pairs of YES and NO that were to become a dollar each; without an answer `at_us` is NULL, refused ones are 0 pairs.
+CREATE TABLE merges (
+    merge_no INTEGER PRIMARY KEY,
+    asked_at_us INTEGER NOT NULL,
+    market INTEGER NOT NULL REFERENCES markets,
+    asked_e6 INTEGER NOT NULL,
+    at_us INTEGER,
+    pairs_e6 INTEGER NOT NULL DEFAULT 0,
+    cash_e6 INTEGER NOT NULL DEFAULT 0,
+    reason TEXT NOT NULL DEFAULT ''
+) STRICT;
+
+CREATE VIEW v_merges AS SELECT
+    g.merge_no, {_time("g.asked_at_us")} AS asked_at, {_time("g.at_us")} AS at, m.slug, m.question,
+    g.asked_e6 / 1e6 AS asked, g.pairs_e6 / 1e6 AS pairs, g.cash_e6 / 1e6 AS usd, g.reason
+FROM merges g JOIN markets m USING (market) ORDER BY g.merge_no;
+
+-- What a market earned: the cash of its fills, of merged pairs, what its resolution paid, and what is still held.
+DROP VIEW v_markets;
+CREATE VIEW v_markets AS
+WITH
+    traded AS (
+        SELECT market, count(*) AS fills, sum(size_e6) AS size_e6,
+            sum(CASE side WHEN 'BUY' THEN -cash_e6 ELSE cash_e6 END - fee_cash_e6) AS cash_e6,
+            sum(fee_cash_e6) AS fees_e6, sum(rebate_estimated_cash_e6) AS rebates_e6
+        FROM fills WHERE settlement != 'failed' GROUP BY market
+    ),
+    redeemed AS (SELECT market, sum(redeemed_cash_e6) AS cash_e6 FROM market_changes GROUP BY market),
+    merged AS (SELECT market, sum(cash_e6) AS cash_e6 FROM merges GROUP BY market),
+    held AS (SELECT market, max(at_us), yes_shares_e6, no_shares_e6, value_cash_e6 FROM inventory GROUP BY market),
+    asked AS (SELECT market, count(*) AS orders FROM orders GROUP BY market)
+SELECT
+    m.market, m.slug, m.question, m.status, m.settled_yes_e4 / 1e4 AS settled_yes, m.simulated, m.assumed_json,
+    coalesce(asked.orders, 0) AS orders, coalesce(traded.fills, 0) AS fills,
+    coalesce(traded.size_e6, 0) / 1e6 AS shares_traded,
+    coalesce(held.yes_shares_e6, 0) / 1e6 AS yes_held, coalesce(held.no_shares_e6, 0) / 1e6 AS no_held,
+    coalesce(traded.cash_e6, 0) + coalesce(merged.cash_e6, 0) + coalesce(redeemed.cash_e6, 0)
+        + coalesce(held.value_cash_e6, 0) AS pnl_cash_e6,
+    (coalesce(traded.cash_e6, 0) + coalesce(merged.cash_e6, 0) + coalesce(redeemed.cash_e6, 0)
+        + coalesce(held.value_cash_e6, 0)) / 1e6 AS pnl_usd,
+    coalesce(traded.fees_e6, 0) / 1e6 AS fees_usd, coalesce(traded.rebates_e6, 0) / 1e6 AS rebates_estimated_usd,
+    d.by AS dropped_by, d.code AS dropped_code
+FROM markets m
+    LEFT JOIN traded USING (market) LEFT JOIN redeemed USING (market) LEFT JOIN merged USING (market)
+    LEFT JOIN held USING (market) LEFT JOIN asked USING (market) LEFT JOIN drops d USING (market);
+"""
+
+_PNL: Final = f"""
+-- What each market made, by cause, at the end of the run; 20,000,000,000 units are a dollar, and the parts sum to it
+-- exactly (P8).
+CREATE TABLE pnl_parts (
+    market INTEGER NOT NULL REFERENCES markets,
+    part TEXT NOT NULL,
+    units INTEGER NOT NULL,
+    PRIMARY KEY (market, part)
+) STRICT, WITHOUT ROWID;
+
+CREATE VIEW v_pnl_parts AS SELECT
+    p.market, m.slug, m.question, p.part, p.units / 2e10 AS usd
+FROM pnl_parts p JOIN markets m USING (market);
+
+-- What was held at the end: at the mid, and if it had to be sold into the bids of the last book, fees taken off. What
+-- no bid takes counts nothing; pairs count a dollar where nothing sells their legs one by one.
+CREATE TABLE exits (
+    market INTEGER PRIMARY KEY REFERENCES markets,
+    yes_shares_e6 INTEGER NOT NULL,
+    no_shares_e6 INTEGER NOT NULL,
+    paired_shares_e6 INTEGER NOT NULL,
+    unsold_shares_e6 INTEGER NOT NULL,
+    mid_cash_e6 INTEGER NOT NULL,
+    exit_cash_e6 INTEGER NOT NULL,
+    fees_cash_e6 INTEGER NOT NULL
+) STRICT;
+
+CREATE VIEW v_exits AS SELECT
+    e.market, m.slug, m.question, e.yes_shares_e6 / 1e6 AS yes_shares, e.no_shares_e6 / 1e6 AS no_shares,
+    e.paired_shares_e6 / 1e6 AS paired, e.unsold_shares_e6 / 1e6 AS unsold, e.mid_cash_e6 / 1e6 AS mid_usd,
+    e.exit_cash_e6 / 1e6 AS exit_usd, (e.mid_cash_e6 - e.exit_cash_e6) / 1e6 AS exit_cost_usd,
+    e.fees_cash_e6 / 1e6 AS fees_usd
+FROM exits e JOIN markets m USING (market);
+
+-- With the basis of each order: the reason it was placed at its price.
+DROP VIEW v_markouts;
+CREATE VIEW v_markouts AS SELECT
+    k.trade_id, k.order_no, m.slug, {_time("f.at_us")} AS filled_at, f.outcome, f.side, o.purpose, o.basis, f.maker,
+    f.price_e4 / 1e4 AS price, f.size_e6 / 1e6 AS shares, k.horizon_us / 1e6 AS horizon_s, k.mid_twice_e4 / 2e4 AS mid,
+    k.per_share_twice_e4 / 2e4 AS per_share_usd, k.per_share_twice_e4 / 1e4 AS realised_spread_usd,
+    k.per_share_twice_e4 / 2e4 * f.size_e6 / 1e6 AS usd
+FROM markouts k JOIN fills f USING (trade_id, order_no) JOIN orders o USING (order_no)
+    JOIN markets m ON m.market = f.market
+WHERE f.settlement != 'failed';
+"""
+
+# Append only: version n is what the first n leave.
+_CALIBRATION: Final = """
+-- What components learned of each market (P2), as far as the run knew at its end: estimates, not observations. The
+-- names say the unit; `by` is the component.
+CREATE TABLE market_calibration (
+    market INTEGER NOT NULL REFERENCES markets,
+    by TEXT NOT NULL,
+    name TEXT NOT NULL,
+    value REAL NOT NULL,
+    PRIMARY KEY (market, by, name)
+) STRICT, WITHOUT ROWID;
+
+CREATE VIEW v_market_calibration AS SELECT
+    c.market, m.slug, m.question,
+    max(CASE c.name WHEN 'fills_per_minute_at_mid' THEN c.value END) AS fills_per_minute_at_mid,
+    max(CASE c.name WHEN 'decay_per_cent' THEN c.value END) AS decay_per_cent,
+    max(CASE c.name WHEN 'decay_error' THEN c.value END) AS decay_error,
+    max(CASE c.name WHEN 'quote_seconds' THEN c.value END) AS quote_seconds,
+    max(CASE c.name WHEN 'fills' THEN c.value END) AS fills,
+    max(CASE c.name WHEN 'predicted' THEN c.value END) AS predicted,
+    max(CASE c.name WHEN 'predicted_by_prior' THEN c.value END) AS predicted_by_prior,
+    max(CASE c.name WHEN 'deviance' THEN c.value END) AS deviance,
+    max(CASE c.name WHEN 'deviance_of_prior' THEN c.value END) AS deviance_of_prior,
+    max(CASE c.name WHEN 'marked_out' THEN c.value END) AS marked_out,
+    max(CASE c.name WHEN 'cost_of_a_fill_usd' THEN c.value END) AS cost_of_a_fill_usd
+FROM market_calibration c JOIN markets m USING (market) GROUP BY c.market;
+"""
+
+MIGRATIONS: Final[tuple[str, ...]] = (_TABLES, _VIEWS, _REVIEW, _MERGES, _PNL, _CALIBRATION)
 
 
 def version_of(connection: sqlite3.Connection) -> int:

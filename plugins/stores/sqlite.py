@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import msgspec
+from msgspec.structs import asdict
 
 from pmrun.plugins.stores.schema import MIGRATIONS, migrate, refuse_newer, version_of
 from pmrun.runner.book import Book
@@ -23,6 +24,7 @@ from pmrun.runner.facts import (
     FundsSeen,
     Listed,
     MarketStatus,
+    Merged,
     OrderNews,
     Settled,
     StatusChanged,
@@ -30,10 +32,14 @@ from pmrun.runner.facts import (
     each,
 )
 from pmrun.runner.fills import Fill
-from pmrun.runner.intents import Cancel, CancelAll, Drop, Halt, Intent, Observed, Place, Reason, Refuse, Select
+from pmrun.runner.hooks import Calibrated
+from pmrun.runner.intents import Cancel, CancelAll, Drop, Halt, Intent, Merge, Observed, Place, Reason, Refuse, Select
 from pmrun.runner.market import Market, MarketNo, Outcome, cash_of_notional
 from pmrun.runner.markouts import Markouts
 from pmrun.runner.orders import ENDED, LIFECYCLE, News, Order, OrderNo, Settlement, State, TradeId, settles
+from pmrun.runner.pnl import Pnl
+from pmrun.runner.pnl_ledger import UNITS_PER_CASH
+from pmrun.runner.summary import exit_values
 from pmrun.runner.timings import Measured
 from pmrun.runner.units import NOTIONAL_PER_CASH, ONE, SECOND, Micros, Price, Side, Size, cash_paid, cash_received
 
@@ -92,6 +98,9 @@ _FILL: Final = (
     "INSERT INTO fills VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (trade_id, order_no) "
     "DO UPDATE SET settlement = excluded.settlement, settlement_at_us = excluded.settlement_at_us"
 )
+_MERGED: Final = (
+    "UPDATE merges SET at_us = ?, pairs_e6 = ?, cash_e6 = ?, reason = ? WHERE merge_no = ? AND at_us IS NULL"
+)
 _STATUS: Final = "UPDATE markets SET status = ?, settled_yes_e4 = coalesce(?, settled_yes_e4) WHERE market = ?"
 
 # In this order: a row comes after the rows it refers to.
@@ -117,6 +126,8 @@ _APPENDED: Final[tuple[tuple[str, str], ...]] = (
     ),
     ("fills", _FILL),
     ("settlements", "INSERT INTO settlements (trade_id, order_no, at_us, before, after) VALUES (?, ?, ?, ?, ?)"),
+    ("merge_requests", "INSERT INTO merges (merge_no, asked_at_us, market, asked_e6) VALUES (?, ?, ?, ?)"),
+    ("merges", _MERGED),
     (
         "refusals",
         "INSERT INTO refusals (refusal, at_us, market, outcome, side, price_e4, size_e6, purpose, code, by, "
@@ -128,6 +139,9 @@ _APPENDED: Final[tuple[tuple[str, str], ...]] = (
     ("funds_reconciliation", "INSERT OR REPLACE INTO funds_reconciliation VALUES (?, ?, ?, ?, ?, ?, ?)"),
     ("reward_minutes", f"INSERT OR REPLACE INTO reward_minutes VALUES ({', '.join('?' * 15)})"),
     ("markouts", "INSERT OR REPLACE INTO markouts VALUES (?, ?, ?, ?, ?)"),
+    ("pnl_parts", "INSERT OR REPLACE INTO pnl_parts VALUES (?, ?, ?)"),
+    ("exits", "INSERT OR REPLACE INTO exits VALUES (?, ?, ?, ?, ?, ?, ?, ?)"),
+    ("market_calibration", "INSERT OR REPLACE INTO market_calibration VALUES (?, ?, ?, ?)"),
     ("timings", "INSERT OR REPLACE INTO timings VALUES (?, ?, ?, ?, ?, ?)"),
     ("remarks", "INSERT OR IGNORE INTO remarks (text) VALUES (?)"),
     ("run", "INSERT OR REPLACE INTO run VALUES (?, ?)"),
@@ -236,6 +250,8 @@ class SqliteStore:
         self._settled: dict[tuple[TradeId, OrderNo], Settlement] = {}
         self._ledgers: dict[OrderNo, _OrderLedger] = {}
         self._held: dict[MarketNo, dict[Outcome, int]] = {}  # by our own count, to tell what a resolution pays
+        self._settled_yes: dict[MarketNo, Price] = {}  # of markets that are resolved
+        self._merging: set[int] = set()  # merges that are not answered yet
         self._traded: set[MarketNo] = set()  # selected once at least: the touches of the others are not kept
         self._touches: dict[MarketNo, tuple[Micros, Book]] = {}  # the last of the present interval
         self._inventories: dict[MarketNo, Row] = {}
@@ -246,6 +262,7 @@ class SqliteStore:
         self._commit_at: int | None = None
         self._refusals = 0
         self._markouts = Markouts()
+        self._pnl = Pnl(desk)
         self._closed = False
         self._facts: dict[type[Any], Callable[[Any], None]] = {
             Listed: self._listed,
@@ -256,6 +273,7 @@ class SqliteStore:
             OrderNews: self._order_news,
             Filled: self._filled,
             Settled: self._settlement,
+            Merged: self._merged,
             FeedLost: self._feed_changed,
             FeedRestored: self._feed_changed,
         }
@@ -266,6 +284,7 @@ class SqliteStore:
             Halt: self._halt,
             Drop: self._drop,
             Select: self._select,
+            Merge: self._merge,
             Refuse: self._refuse,
             Observed: self._observed,
         }
@@ -286,6 +305,11 @@ class SqliteStore:
         for sample in samples:
             self._add("reward_minutes", _REWARD(sample))
 
+    def calibration(self, learned: Iterable[tuple[str, Calibrated]]) -> None:
+        """Keep what components learned of markets, as it is in the end (P2, P5)."""
+        for by, one in learned:
+            self._add("market_calibration", (one.market, by, one.name, one.value))
+
     def timings(self, measured: Iterable[Measured]) -> None:
         """Keep how long the key operations took, as far as they are known when the store closes (R16)."""
         for operation in measured:
@@ -294,6 +318,7 @@ class SqliteStore:
     def record(self, fact: Fact, intents: Sequence[Intent]) -> None:
         """Take one step of the desk, after the desk took it and before anybody carries it out."""
         self._markouts.record(fact, intents)
+        self._pnl.record(fact, intents)
         if fact.at > self._at:
             self._at = fact.at
         for one in each(fact):
@@ -341,12 +366,23 @@ class SqliteStore:
             for row in self._markouts.rows():
                 if (row.trade, row.order) in self._settled:
                     self._add("markouts", tuple(row))
+            self._close_books()
             self.commit()
             self._connection.execute("PRAGMA optimize")
         except sqlite3.Error as error:
             raise DataError(f"{self._path}: cannot be written: {error}") from None
         finally:
             self._connection.close()
+
+    def _close_books(self) -> None:
+        """Set down what each market made, by cause, and what leaving would have cost."""
+        for no, found in self._pnl.result().markets.items():
+            for part, units in asdict(found.parts).items():
+                self._add("pnl_parts", (no, part, units))
+        for no, value in exit_values(self._desk).items():
+            inventory = self._desk.account.inventory(no)
+            held = (int(inventory.of(outcome).held) for outcome in Outcome)
+            self._add("exits", (no, *held, value.paired, value.unsold, value.at_mid, value.at_exit, value.fees))
 
     def _is_due(self, intents: Sequence[Intent]) -> bool:
         if self._settings.durable and any(type(intent) is Place for intent in intents):
@@ -408,9 +444,22 @@ class SqliteStore:
         """Return what a resolution pays for what is held, and forget the holding."""
         if fact.status is not MarketStatus.RESOLVED or fact.settled_yes is None:
             return 0
-        held = self._held.pop(fact.market, {})
-        worth = {Outcome.YES: fact.settled_yes, Outcome.NO: Price(ONE - fact.settled_yes)}
+        self._settled_yes[fact.market] = fact.settled_yes
+        return self._worth(fact.market, fact.settled_yes)
+
+    def _worth(self, market: MarketNo, settled_yes: Price) -> int:
+        held = self._held.pop(market, {})
+        worth = {Outcome.YES: settled_yes, Outcome.NO: Price(ONE - settled_yes)}
         return sum(shares * worth[outcome] // NOTIONAL_PER_CASH for outcome, shares in held.items())
+
+    def _redeem_late(self, market: MarketNo) -> None:
+        """Set down what a resolution pays, or takes back, for shares that moved before it and were told of after it."""
+        settled_yes = self._settled_yes.get(market)
+        if settled_yes is not None:
+            paid = self._worth(market, settled_yes)
+            self._explained += paid
+            resolved = str(MarketStatus.RESOLVED)
+            self._add("market_changes", (self._at, market, "status", None, 0, resolved, settled_yes, paid))
 
     def _funds_seen(self, fact: FundsSeen) -> None:
         """Take the exchange's word for the cash: what it says of the past needs no explanation."""
@@ -435,6 +484,7 @@ class SqliteStore:
         ledger.add(fill)
         self._explained += fill.money
         self._hold(fill, fill.shares)
+        self._redeem_late(fill.market)
         order = self._desk.orders.get(fact.order)
         full = order is not None and ledger.shares >= order.size
         self._learn_order(fact.order, News.FILLED_FULL if full else News.FILLED_PART, str(fact.trade))
@@ -453,7 +503,23 @@ class SqliteStore:
             self._ledgers[fact.order].take_back(fill)
             self._explained -= fill.money
             self._hold(fill, -fill.shares)
+            self._redeem_late(fill.market)
             self._reconcile(fact.order)
+
+    def _merge(self, intent: Merge) -> None:
+        self._merging.add(intent.no)
+        self._add("merge_requests", (intent.no, intent.at, intent.market, intent.size))
+
+    def _merged(self, fact: Merged) -> None:
+        if fact.no not in self._merging:
+            return  # told twice, or never asked for
+        self._merging.discard(fact.no)
+        self._explained += fact.cash
+        held = self._held.setdefault(fact.market, {})
+        for outcome in Outcome:
+            held[outcome] = held.get(outcome, 0) - fact.size
+        self._redeem_late(fact.market)
+        self._add("merges", (fact.at, fact.size, fact.cash, fact.reason, fact.no))
 
     def _learn_order(self, no: OrderNo, news: News, reason: str) -> None:
         order = self._desk.orders.get(no)
@@ -510,6 +576,8 @@ class SqliteStore:
                 self._inventories[market] = row
                 self._add("inventory", (market, self._at, *row))
         funds, realised = account.funds, account.realised
+        outside = self._pnl.opening + self._pnl.transfers
+        pnl = ((funds.total + value) * UNITS_PER_CASH - outside) // UNITS_PER_CASH
         self._add(
             "equity",
             (
@@ -519,9 +587,9 @@ class SqliteStore:
                 value,
                 unpriced,
                 funds.total + value,
-                realised + value - cost,
+                pnl,
                 realised,
-                value - cost,
+                pnl - realised,
                 account.fees,
                 account.rebates,
                 int(cash_of_notional(account.exposure)),

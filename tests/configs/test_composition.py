@@ -120,7 +120,12 @@ def test_every_option_of_every_group_builds(group, name, planned, tmp_path):
         more = [f"feed.path={tmp_path}/tape.npz"]
     if (group, name) == ("store", "none"):
         more = ["report=none"]  # the report is made from the store
-    built = planned(override(group, name), *more)
+    chosen = {}
+    if (group, name) == ("executor", "live"):
+        more = ["feed=polymarket"]
+    if name == "satori":  # its feed, rules and executor go together, and it pays no rewards
+        more, chosen = ["exchange=satori"], {"strategy": "level_mm"}
+    built = planned(override(group, name), *more, **chosen)
     if group in DESK_GROUPS:
         assert f"{group}.tried" in built.components
     elif group in (*DESK_NODES, *SHELL_NODES) and name != "none":

@@ -12,15 +12,19 @@ DESK = f"known: {', '.join(sorted(WHOLE['desk']))}"
 CLIFF = "known: hysteresis, order, price_cliff_threshold"
 CHECKS = "cliff, exposure, hedge_protection, position, protection_size, stale_book, two_sided, volatility"  # chosen
 RISKS = (  # there are
-    "cliff, daily_loss, drawdown, error_rate, exposure, hedge_protection, order_rate, position, protection_size, "
-    "stale_book, two_sided, volatility"
+    "cliff, daily_loss, drawdown, error_rate, event_loss, exit_cost, exposure, hedge_protection, on_drop, order_rate, "
+    "position, protection_size, stale_book, two_sided, volatility"
 )
-FEEDS = "columns, polymarket, sim, sim_no_edge, tape"
+FEEDS = "columns, polymarket, satori, sim, sim_no_edge, tape"
 GROUPS = (
-    "adjust, exchange, executor, feed, fill, filters, hedging, log, pricing, ranking, refill, report, requote, "
-    "rewards, risk, sizing, store, strategy, tape"
+    "adjust, exchange, executor, feed, fill, filters, hedging, log, memory, pricing, ranking, refill, report, "
+    "requote, rewards, risk, rules, sizing, store, strategy, tape"
 )
-STRATEGIES = "level_mm, reference_job, reward_mm, reward_mm_small"
+STRATEGIES = (
+    "complement_mm, level_mm, maker_follow, maker_follow_pct, maker_follow_small, queue_value_mm, "
+    "reference_job, reservation_mm, reward_mm, reward_mm_small, spread_mm"
+)
+PRICINGS = "complement, maker_follow, nth_level, queue_value, reservation, reward_band, spread"
 UNREADABLE = "cannot be read as KEY=VALUE; close brackets and quotes, and quote text with blanks or commas"
 SEVERAL = "several values: add -m to run one job for each, or write a list as [1,2]"
 PRICE = "risk.cliff.price_cliff_threshold"
@@ -42,8 +46,8 @@ MISTAKES = {
     "hydra.nope=3": "hydra.nope=3: unknown setting of Hydra; see pmrun --cfg hydra",
     "pricing=maker_follow pricing.join=edge": "pricing.join=edge: unknown setting; known: none",
     # Groups and options.
-    "pricing=nope": "pricing=nope: no such option; pricing can be: maker_follow, nth_level, reward_band",
-    "exchange=nope": "exchange=nope: no such option; exchange can be: live, paper",
+    "pricing=nope": f"pricing=nope: no such option; pricing can be: {PRICINGS}",
+    "exchange=nope": "exchange=nope: no such option; exchange can be: live, paper, satori",
     "+risk@risk.mine=nope": f"+risk@risk.mine=nope: no such option; risk can be: {RISKS}",
     "risk@risk.cliff=nope": f"risk@risk.cliff=nope: no such option; risk can be: {RISKS}",
     "hydra/launcher=nope": "hydra/launcher=nope: no such option; hydra/launcher can be: basic, joblib",
@@ -52,18 +56,17 @@ MISTAKES = {
     "risk=cliff": f"risk=cliff: needs a name of its own: +risk@risk.NAME=OPTION, with an option of {RISKS}",
     "risk@risk.mine=cliff": "risk@risk.mine=cliff: nothing there to replace; add it with +risk@risk.mine=cliff; "
     f"what is there: {', '.join('risk@risk.' + name for name in CHECKS.split(', '))}",
-    "pricing=[reward_band,maker_follow]": "pricing=[reward_band,maker_follow]: takes one option: "
-    "maker_follow, nth_level, reward_band",
+    "pricing=[reward_band,maker_follow]": f"pricing=[reward_band,maker_follow]: takes one option: {PRICINGS}",
     "+strategy=reward_mm": "+strategy=reward_mm: chooses filters@filters.accepting a second time; "
     "to replace what is chosen leave out the +",
     # What is dropped, or emptied.
     "~risk.nope": f"~risk.nope: nothing there to drop; risk has: {CHECKS}",
-    "~pricing": "pricing: missing; choose one with pricing=…: maker_follow, nth_level, reward_band",
+    "~pricing": f"pricing: missing; choose one with pricing=…: {PRICINGS}",
     "~feed": f"feed: missing; choose one with feed=…: {FEEDS}",
     "~pricing.max_spread": "~pricing.max_spread: is null already; there is nothing to drop",
     "risk.cliff=null": "risk.cliff=null: use ~risk.cliff to drop it",
     "filters.accepting=null": "filters.accepting=null: use ~filters.accepting to drop it",
-    "pricing=null": "pricing=null: must name an option: maker_follow, nth_level, reward_band",
+    "pricing=null": f"pricing=null: must name an option: {PRICINGS}",
     "store=none": "report: reads the store, and there is none; choose store=… or report=none",
     "store=null": "store=null: must name an option: none, sqlite",
     "risk={}": "risk={}: merges nothing and clears nothing; drop parts with ~risk.NAME",

@@ -17,6 +17,7 @@ from pmrun.runner.units import Cash, Price, Size
 from pmrun.runner.values import convert, describe, settings_of
 
 OTHERS = {("fill", "risk_averse")}  # named settings of another option: they differ on purpose
+SAID = {("hedging", name, "may_take") for name in ("hedge_sell", "event_hedge")}  # off unless said: ours say it (M1)
 OWN = {  # no default of their own
     ("sizing", "fixed", "shares"),
     ("feed", "tape", "path"),
@@ -53,6 +54,8 @@ def test_every_setting_of_a_component_stands_in_its_yaml_with_its_default(group,
             assert (group, name, key) in OWN
         elif node[key] == "${seed}":
             assert key == "seed", "the seed of the run"
+        elif (group, name, key) in SAID:
+            assert (node[key], setting.default) == (True, False)
         elif (group, name) not in OTHERS:
             assert convert(setting.kind, own_value(node[key]), key) == setting.default, key
 

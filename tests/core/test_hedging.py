@@ -8,6 +8,7 @@ from scenes import (
     NOON,
     SELL,
     YES,
+    Minds,
     a_holding,
     an_order,
     bid,
@@ -32,9 +33,10 @@ from scenes import (
 )
 
 from pmrun.plugins.hedging.hedge_sell import HedgeSell
-from pmrun.runner.facts import OrderNews, TimerDue
+from pmrun.plugins.risk.two_sided import TwoSided
+from pmrun.runner.facts import FeedLost, OrderNews, TimerDue
 from pmrun.runner.hooks import Unhedged
-from pmrun.runner.intents import Place, Refuse
+from pmrun.runner.intents import Observed, Place, Refuse
 from pmrun.runner.orders import News, OrderNo, Purpose
 from pmrun.runner.units import Price, parse_price
 
@@ -42,7 +44,7 @@ from pmrun.runner.units import Price, parse_price
 def exits(shown, held="20", cost="0.50", outcome=YES, working=(), at=NOON, hedging=None, pending="0", **terms):
     """Ask the hedging about one holding."""
     inventory = a_holding(outcome, held, cost, pending)
-    hedging = hedging or HedgeSell()
+    hedging = hedging or HedgeSell(may_take=True)
     return hedging.hedge(market(**terms), FIRST, shown, inventory, list(working), at)
 
 
@@ -59,7 +61,7 @@ def seen(outcome, bids, asks="0.80x100 0.81x100"):
 
 
 def test_settings_have_the_seeds_names_and_numbers():
-    hedging = HedgeSell()
+    hedging = HedgeSell(may_take=True)
     assert hedging.max_bid_gap == parse_price("0.05")
     assert hedging.min_profit_margin_bps == 5
     assert hedging.stop_loss_pct == hedging.take_profit_pct == 0.10
@@ -96,7 +98,7 @@ def test_a_fill_is_sold_into_bids_near_its_price(outcome, bids, basis, price, ta
     ],
 )
 def test_with_no_bid_near_it_rests_above_its_cost(cost, bids, asks, price):
-    hedging = HedgeSell(stop_loss_pct=None)
+    hedging = HedgeSell(may_take=True, stop_loss_pct=None)
     shown = book(bids, asks)
     assert step(exits(shown, cost=cost, hedging=hedging)) == ("hedge_rest", price, False)
 
@@ -127,7 +129,7 @@ def test_a_stop_loss_sells_no_deeper_than_its_slippage(bids, price):
 
 
 def test_without_a_limit_of_slippage_a_stop_loss_sells_however_deep():
-    all_in = HedgeSell(stop_loss_max_slippage=None)
+    all_in = HedgeSell(may_take=True, stop_loss_max_slippage=None)
     assert step(exits(seen(YES, "0.40x5 0.10x100"), cost="0.80", hedging=all_in)) == ("stop_loss", "0.1", True)
     assert step(exits(seen(YES, "0.40x5 0.10x1"), cost="0.80", hedging=all_in)) == ("stop_loss", "0.1", True)
 
@@ -175,13 +177,21 @@ def test_fewer_shares_than_the_exchange_takes_are_shown(held, sells):
         assert one.code == "below_min_size"
 
 
+def test_an_exit_worth_less_than_a_dollar_rests_above_the_bids_because_the_exchange_lets_nobody_take_so_little():
+    (takes,) = exits(seen(YES, "0.10x100"), held="10", cost="0.10")
+    assert (takes.price, takes.may_take) == (parse_price("0.10"), True)
+    (rests,) = exits(seen(YES, "0.10x100"), held="9.99", cost="0.10")
+    assert (rests.price, rests.may_take) == (parse_price("0.11"), False)
+    assert rests.size == shares("9.99")
+
+
 def working(price="0.90", size="20", filled="0", no=7, outcome=YES):
     return an_order(no, outcome, SELL, price, size, purpose=Purpose.HEDGE, filled=shares(filled))
 
 
 def test_more_fills_are_sold_beside_the_exit_that_rests_already():
     shown = book("0.40x1", "0.88x1")
-    hedging = HedgeSell(stop_loss_pct=None)
+    hedging = HedgeSell(may_take=True, stop_loss_pct=None)
     price = exits(shown, cost="0.60", hedging=hedging)[0].price
     first = working(f"{price / 10_000}")
     kept, more = exits(shown, held="50", cost="0.60", working=[first], hedging=hedging)
@@ -191,18 +201,18 @@ def test_more_fills_are_sold_beside_the_exit_that_rests_already():
 
 def test_a_few_more_shares_replace_the_exit_because_the_exchange_takes_no_order_of_three():
     shown = book("0.40x1", "0.88x1")
-    hedging = HedgeSell(stop_loss_pct=None)
+    hedging = HedgeSell(may_take=True, stop_loss_pct=None)
     price = exits(shown, cost="0.60", hedging=hedging)[0].price
     (one,) = exits(shown, held="23", cost="0.60", working=[working(f"{price / 10_000}")], hedging=hedging)
     assert one.size == shares("23")
 
 
 def test_without_dynamic_follow_an_exit_keeps_its_price_until_the_stop():
-    stays = HedgeSell(dynamic_follow_enabled=False)
+    stays = HedgeSell(may_take=True, dynamic_follow_enabled=False)
     rests = working("0.70")
     near = exits(book("0.58x100", "0.62x9"), cost="0.60", working=[rests], hedging=stays)
     assert near[0].price == parse_price("0.70")
-    follows = exits(book("0.58x100", "0.62x9"), cost="0.60", working=[rests], hedging=HedgeSell())
+    follows = exits(book("0.58x100", "0.62x9"), cost="0.60", working=[rests], hedging=HedgeSell(may_take=True))
     assert follows[0].price == parse_price("0.58")
     assert exits(book("0.54x100", "0.62x9"), cost="0.60", working=[rests], hedging=stays)[0].basis == "stop_loss"
 
@@ -232,7 +242,7 @@ def test_settings_that_could_never_sell_are_refused(setting, value):
 
 
 def hedged_desk(*quotes, hedging=None, **more):
-    components = {"hedging": hedging or HedgeSell()} | more.pop("components", {})
+    components = {"hedging": hedging or HedgeSell(may_take=True)} | more.pop("components", {})
     return make_desk(*quotes, components=components, **more)
 
 
@@ -386,7 +396,9 @@ def test_no_new_quote_takes_the_place_of_the_one_that_makes_way_for_an_exit():
 
 
 def test_a_market_on_its_way_to_zero_is_sold_into_the_bids_that_are_left():
-    desk, says = hedged_desk(bid(YES, "0.45"), hedging=HedgeSell(max_bid_gap=Price(0), stop_loss_pct=0.10))
+    desk, says = hedged_desk(
+        bid(YES, "0.45"), hedging=HedgeSell(may_take=True, max_bid_gap=Price(0), stop_loss_pct=0.10)
+    )
     tell(desk, book_at("0.46", "0.54"), resting(1), told(book("0.44x50 0.43x50", "0.54x50"), later(1)))
     says.quotes = []
     bought(desk, "100", at=later(2))
@@ -432,7 +444,7 @@ def test_both_legs_of_a_pair_count_while_each_is_sold_by_itself():
 
 
 def test_a_stop_loss_goes_before_an_exit_that_rests():
-    desk, says = hedged_desk(bid(YES, "0.40"), bid(NO, "0.50"), hedging=HedgeSell(max_bid_gap=Price(0)))
+    desk, says = hedged_desk(bid(YES, "0.40"), bid(NO, "0.50"), hedging=HedgeSell(may_take=True, max_bid_gap=Price(0)))
     tell(desk, book_at("0.41", "0.49"), resting(1), resting(2))
     says.quotes = [bid(NO, "0.50")]
     tell(desk, told(book("0.38x900 0.37x900", "0.55x900 0.56x900"), later(1)))
@@ -482,3 +494,18 @@ def test_a_quote_that_makes_way_is_placed_where_it_is_wanted_now_without_waiting
     said = bought(desk, "50", at=later(2))
     assert cancels(said) == [1]
     assert (YES, BUY, "0.35") in places(said)
+
+
+@pytest.mark.parametrize(
+    "left", [(FeedLost(later(3)), news(2, News.UNKNOWN, later(3))), (told(book("0.41x100", ""), at=later(3)),)]
+)
+def test_what_a_check_said_of_quotes_does_not_end_an_exit_when_the_book_goes(left):
+    components = {"risk.minds": Minds({NO}), "risk.two_sided": TwoSided(Price(5_000))}
+    desk, says = hedged_desk(bid(YES, "0.40"), components=components)
+    tell(desk, book_at("0.41", "0.99"), resting(1))
+    bought(desk, "100")
+    says.quotes = [bid(NO, "0.20")]  # refused: its side is unsafe from here on
+    assert "minded" in why(desk.handle(book_at("0.41", "0.98", later(2))))
+    said = tell(desk, *left)
+    assert [one.reason.code for one in only(Observed, said)] == []
+    assert any(order.purpose is Purpose.HEDGE for order in desk.in_play()), "pulled at most for the feed"

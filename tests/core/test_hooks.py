@@ -187,7 +187,7 @@ def test_a_component_that_remembers_is_told_the_kinds_it_names_and_no_others():
 
 def test_news_of_an_order_is_no_news_of_the_book():
     desk, _ = make_desk(
-        bid(YES, "0.40"), components={"risk.stale": StaleBook(Micros(60 * SECOND)), "hedging": HedgeSell()}
+        bid(YES, "0.40"), components={"risk.stale": StaleBook(Micros(60 * SECOND)), "hedging": HedgeSell(may_take=True)}
     )
     desk.handle(book_at("0.46", "0.54"))
     desk.handle(news(1, News.RESTING, later(50)))

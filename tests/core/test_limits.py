@@ -323,7 +323,7 @@ def test_quotes_come_back_by_themselves_when_the_next_day_begins():
 
 
 def test_hedges_go_on_while_a_limit_keeps_quotes_away():
-    desk, _ = a_desk(DailyLoss(cash("10"), resting_haircut=0.0), hedging=HedgeSell())
+    desk, _ = a_desk(DailyLoss(cash("10"), resting_haircut=0.0), hedging=HedgeSell(may_take=True))
     tell(desk, book_at("0.46", "0.48"), resting(1), resting(2), book_at("0.20", "0.22", later(1)))
     fallen = desk.handle(fill_of(desk.orders[OrderNo(1)], "100", at=later(2)))
     assert halts(fallen) == [("risk.limit", "daily_loss")]

@@ -10,6 +10,7 @@ from pmrun.runner.facts import (
     FeedLost,
     Filled,
     MarketStatus,
+    OrderFound,
     Settled,
     StatusChanged,
     Together,
@@ -118,6 +119,11 @@ def test_a_fill_told_twice_counts_once_and_a_failed_one_not_at_all():
 
 def test_a_fill_of_an_order_we_never_placed_is_not_ours():
     assert gains(told(book(1, 4_400, 4_600), fill(1, no=9), book(9, 1, 9))) == []
+
+
+def test_an_order_of_an_earlier_session_is_followed_once_it_is_found():
+    found = OrderFound(at(0), MarketNo(0), Outcome.YES, Side.BUY, Price(4_500), SHARES, Size(0), "0x1", OrderNo(9))
+    assert gains(told(found, book(1, 4_400, 4_600), fill(1, no=9), book(9, 1, 9))) == [0, 0]
 
 
 def test_what_is_told_together_is_learned_in_order():

@@ -29,7 +29,7 @@ def apply(order: Order, what: News) -> Order | Impossible:
 
 
 def test_every_pair_of_state_and_news_is_decided():
-    assert len(LIFECYCLE) == len(State) * len(News) == 64
+    assert len(LIFECYCLE) == len(State) * len(News) == 72
     assert set(LIFECYCLE) == set(product(State, News))
 
 
@@ -104,7 +104,7 @@ def test_only_the_missing_fill_turns_one_end_into_another():
 
 
 def test_a_rejected_order_has_never_existed():
-    for what in set(News) - {N.REJECTED, N.UNKNOWN}:
+    for what in set(News) - {N.REJECTED, N.UNKNOWN, N.SEEN}:
         assert LIFECYCLE[S.REJECTED, what] is None
     assert all(
         LIFECYCLE[state, N.REJECTED] is None

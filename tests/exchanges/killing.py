@@ -4,17 +4,15 @@ The dying run's clean-up goes on in this process, but reaches nobody: its way to
 file that the next run finds is a copy of what was on disk at that moment.
 """
 
-import ast
-import gc
+import math
 import shutil
 from collections import Counter
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator, Sequence
-from pathlib import Path
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from random import Random
-from types import AsyncGeneratorType, FrameType, ModuleType
 from typing import Any, NamedTuple
 
 import trio
+from kill_points import Kind, kind_of
 from rehearsal import WALLET, Rehearsal
 from verdicts import duplicates
 
@@ -29,45 +27,37 @@ ORDER_PATH = (
     "Trading._counted",
     "Looking.run",
     "Heart.run",
+    "PolymarketExchange.run",
     "PolymarketExchange._reconcile",
     "_holdings.<locals>.ask",
 )
 USER_SOCKET = "UserSocket.run"
-OURS = ("/exchanges/polymarket/", "/runner/session.py", "/runner/live.py")
+IDLE = 6  # runs in a row that come by nothing new: then there is nothing new
+OFTEN = 20  # steps of one kind
 CHECK_AFTER = 14.0  # seconds after the start: what was under way at the kill has arrived and has been seen
+
+
+class Broken(Exception):
+    """What breaks a run off, raised beside it."""
+
+
 Beside = Callable[[], Awaitable[None]]  # what happens besides, counted from the start of a run
-Kind = str  # the functions that await one another, outermost first, each with the line it awaits on
 
 
-def kind_of(task: trio.lowlevel.Task) -> Kind:
-    """Say at which await of ours a task stands."""
-    return " > ".join(
-        f"{Path(frame.f_code.co_filename).stem}.{frame.f_code.co_qualname}:{frame.f_lineno}"
-        for frame in _frames(task.coro)
-        if any(place in frame.f_code.co_filename for place in OURS)
-    )
-
-
-def _frames(awaited: Any) -> Iterator[FrameType]:
-    """Go through what awaits what; through asynchronous generators, which hide behind what they are awaited by."""
-    while awaited is not None:
-        if type(awaited).__name__ in ("async_generator_asend", "async_generator_athrow", "anext_awaitable"):
-            behind = gc.get_referents(awaited)
-            awaited = next((each for each in behind if isinstance(each, AsyncGeneratorType)), behind[0])
-        frame = getattr(awaited, "cr_frame", None) or getattr(awaited, "ag_frame", None)
-        if frame is not None:
-            yield frame
-        awaited = getattr(awaited, "cr_await", None) or getattr(awaited, "ag_await", None)
+def any_kind(kind: Kind) -> bool:
+    """Want every kind."""
+    return True
 
 
 class Wanted(NamedTuple):
-    """When to kill: at the n-th step of a kind, or of any kind; or so many seconds after the n-th request has left."""
+    """When to kill: at the n-th step of some kinds, or so many seconds after the n-th request has left."""
 
-    kind: Kind | None = None
+    kinds: Callable[[Kind], bool] = any_kind
     times: int = 1
     request: str | None = None
     after: float = 0.0
     checked: bool = False  # not before the run has lived long enough to be checked
+    at_last: float = math.inf  # seconds after the start from which on any step will do
 
 
 class KillSwitch(trio.abc.Instrument):
@@ -82,6 +72,7 @@ class KillSwitch(trio.abc.Instrument):
         self._kill: Callable[[], None] = lambda: None
         self._run: trio.lowlevel.Task | None = None
         self._left = 0
+        self._began = 0.0
         self.checked = False  # whether the run has been
 
     def watch(self, kill: Callable[[], None], wanted: Wanted | None) -> None:
@@ -89,6 +80,7 @@ class KillSwitch(trio.abc.Instrument):
         self.seen, self.steps, self.killed_at, self.checked = Counter(), 0, None, False
         self._kill, self._wanted = kill, wanted
         self._run = trio.lowlevel.current_task()
+        self._began = trio.current_time()
         self._left = 0 if wanted is None or wanted.request is not None else wanted.times
 
     def unwatch(self) -> None:
@@ -106,11 +98,16 @@ class KillSwitch(trio.abc.Instrument):
         self.ever[kind] += 1
         self.steps += 1
         wanted = self._wanted
-        if wanted is not None and self._left and wanted.kind in (None, kind) and self.checked >= wanted.checked:
+        if wanted is not None and self._left and self._is_one(wanted, kind):
             self._left -= 1
             if not self._left:
                 self.killed_at = kind
                 self._kill()
+
+    def _is_one(self, wanted: Wanted, kind: Kind) -> bool:
+        if trio.current_time() >= self._began + wanted.at_last:
+            return True
+        return self.checked >= wanted.checked and wanted.kinds(kind)
 
     def _on_the_path(self, task: trio.lowlevel.Task) -> bool:
         if task is self._run or task.name.endswith(ORDER_PATH):
@@ -132,14 +129,25 @@ class Killing:
         self.run = run
         self.switch = KillSwitch()
         self.kinds: Counter[Kind] = Counter()  # of kill points that fired
-        self.missed: list[Wanted] = []  # that did not come
         self.complaints: list[str] = []
         self.checks = 0
         self.refused_starts = 0
+        self.breaks = 0
         self._random = Random(f"kills {run.seed}")
 
     async def until_killed(self, wanted: Wanted | None, seconds: float, beside: Beside | None = None) -> bool:
         """Run until it is killed, or for so long; say whether it was. What rests is checked on the way."""
+        try:
+            await self._watched(wanted, seconds, beside)
+        except* Broken:
+            self.breaks += 1
+        self.switch.unwatch()
+        if self.switch.killed_at is None:
+            return False
+        self.kinds[self.switch.killed_at] += 1
+        return True
+
+    async def _watched(self, wanted: Wanted | None, seconds: float, beside: Beside | None) -> None:
         with trio.CancelScope() as scope:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(self._check_later)
@@ -150,11 +158,6 @@ class Killing:
                 self.switch.watch(lambda: self._strike(scope), wanted)
                 await self._run(seconds, wanted is None)
                 nursery.cancel_scope.cancel()
-        self.switch.unwatch()
-        if self.switch.killed_at is None:
-            return False
-        self.kinds[self.switch.killed_at] += 1
-        return True
 
     async def _run(self, seconds: float, to_the_end: bool) -> None:
         try:
@@ -195,6 +198,41 @@ class Killing:
             run.exchange.finished = True  # it does not come to its clean-up
         scope.cancel()
 
+    async def each_kind(
+        self, ours: Callable[[Kind], bool], seconds: float, beside: Beside | None = None, most_idle: int = IDLE
+    ) -> None:
+        """Kill once at each kind of await that is come by, until a few runs in a row come by none that is new.
+
+        Of three runs, one may be killed from its start, where it deals with what the one before has left; one lives
+        until it is checked, and is killed in the end anyhow, so that something is left; and one may come to its end.
+        What comes often is hit somewhere in the middle.
+        """
+        await self.until_killed(None, seconds, beside)
+        runs = idle = 0
+
+        def new(kind: Kind) -> bool:
+            if kind in self.kinds or not ours(kind):
+                return False
+            return self.switch.ever[kind] < OFTEN or self._random.random() < 0.3
+
+        while idle < most_idle:
+            runs += 1
+            known = len(self.kinds)
+            wanted = Wanted(new, checked=runs % 3 != 2, at_last=seconds - 2 if runs % 3 == 1 else math.inf)
+            await self.until_killed(wanted, seconds, beside)
+            idle = 0 if len(self.kinds) > known else idle + 1
+            await trio.sleep(self._random.uniform(0.01, 3))
+
+    async def moments(self, count: int, wanted: Iterator[Wanted], longest: float) -> None:
+        """Kill so often; a moment that does not come in time is replaced by the next."""
+        while self.kinds.total() < count:
+            moment = next(wanted, None)
+            if moment is None:
+                self.complaints.append(f"only {self.kinds.total()} of {count} moments to be killed at came")
+                return
+            await self.until_killed(moment, longest)
+            await trio.sleep(self._random.uniform(0.01, 3))
+
     # Checks.
 
     async def _check_later(self) -> None:
@@ -219,23 +257,19 @@ class Killing:
             if order_id not in known:
                 self.complaints.append(f"run {number}: {order_id} rests and is not tracked")
         engine, held = self.run.engine, exchange.accounting.expected()
-        for market in engine.markets:
-            for token in (None, *(market.token(each) for each in Outcome)):
-                theirs = engine.balance(WALLET, token)
-                if held.get(token, 0) != theirs:
-                    said = f"of {token or 'cash'} {held.get(token, 0)}, the exchange has {theirs}"
-                    self.complaints.append(f"run {number}: {said}")
+        for token in (None, *(market.token(each) for market in engine.markets for each in Outcome)):
+            theirs = engine.balance(WALLET, token)
+            if held.get(token, 0) != theirs:
+                said = f"of {token or 'cash'} {held.get(token, 0)}, the exchange has {theirs}"
+                self.complaints.append(f"run {number}: {said}")
 
-    async def rounds(self, wanted: Sequence[Wanted], longest: float, last: float) -> None:
-        """Kill again and again, start anew each time after a moment, and end in order."""
-        for each in wanted:
-            if not await self.until_killed(each, longest):
-                self.missed.append(each)
-            await trio.sleep(self._random.uniform(0.01, 3))
-        await self.until_killed(None, last)
-        self._at_the_end()
+    def not_come_again(self, ours: Callable[[Kind], bool] = any_kind) -> list[Kind]:
+        """Return the kinds that were seen and never killed at."""
+        return [kind for kind in self.switch.ever if ours(kind) and kind not in self.kinds]
 
-    def _at_the_end(self) -> None:
+    async def end(self, seconds: float) -> None:
+        """Run once to the end, and look at everything that happened."""
+        await self.until_killed(None, seconds)
         if not self.switch.checked:
             self.complaints.append("the last run was not checked")
         self.complaints += duplicates(self.run)
@@ -259,46 +293,12 @@ TROUBLES = [
 REQUESTS = ("POST /order", "DELETE /")  # one order or several
 
 
-def random_moments(count: int, seed: int, checked: bool) -> list[Wanted]:
-    """Return moments to kill at: half of them anywhere on the order path, half while a request is under way."""
-    random, found = Random(f"moments {seed}"), list[Wanted]()
+def random_moments(count: int, seed: int, checked: bool) -> Iterator[Wanted]:
+    """Yield moments to kill at: half of them anywhere on the order path, half while a request is under way."""
+    random = Random(f"moments {seed}")
     for number in range(count):
         if number % 2:
-            found.append(Wanted(times=random.randint(1, 400), checked=checked))
+            yield Wanted(times=random.randint(1, 400), checked=checked)
         else:
             request, after = random.choice(REQUESTS), random.uniform(0, 0.1)
-            found.append(Wanted(request=request, times=random.randint(1, 3), after=after, checked=checked))
-    return found
-
-
-def shortly(kind: Kind) -> str:
-    """Say a kind of kill point in short: what of ours awaits, and what it awaits in the end."""
-    parts = kind.split(" > ")
-    kept = [part for part in parts if part.split(".")[0] not in ("live", "transport", "retries", "listing", "session")]
-    return " > ".join(kept or parts[:1]) + (f" ({parts[-1]})" if kept and kept[-1] != parts[-1] else "")
-
-
-def awaits_of(*modules: ModuleType) -> dict[str, tuple[int, int]]:
-    """Return every await of some modules, by "module.function:line", with its first and last line."""
-    found = {}
-    for module in modules:
-        assert module.__file__ is not None
-        tree = ast.parse(Path(module.__file__).read_text(encoding="utf-8"))
-        for function in ast.walk(tree):
-            if isinstance(function, ast.AsyncFunctionDef):
-                for node in ast.walk(function):
-                    if isinstance(node, ast.Await):
-                        place = f"{Path(module.__file__).stem}.{function.name}:{node.lineno}"
-                        found[place] = node.lineno, node.end_lineno or node.lineno
-    return found
-
-
-def covered(place: str, lines: tuple[int, int], kinds: Iterable[Kind]) -> int:
-    """Return at how many kinds of kill points that fired an await stood."""
-    module = place.split(".")[0]
-    standing = {part for kind in kinds for part in kind.split(" > ")}
-    return sum(
-        part.split(".")[0] == module and lines[0] <= int(part.rpartition(":")[2]) <= lines[1]
-        for part in standing
-        if ":" in part
-    )
+            yield Wanted(request=request, times=random.randint(1, 3), after=after, checked=checked)

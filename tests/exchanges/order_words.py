@@ -1,5 +1,7 @@
 """What may be said of our orders, as the parsers hand it on: for tests of their life."""
 
+import msgspec
+
 from pmrun.plugins.exchanges.polymarket.news import (
     MakerFill,
     OrderKind,
@@ -10,6 +12,8 @@ from pmrun.plugins.exchanges.polymarket.news import (
     TradeStatus,
 )
 from pmrun.plugins.exchanges.polymarket.order_record import Record, Snapshot
+from pmrun.plugins.exchanges.polymarket.placing import Placing
+from pmrun.plugins.exchanges.polymarket.rest import Canceling
 from pmrun.plugins.exchanges.polymarket.wire_rest import CancelAnswer, OpenOrder, OrderAnswer, Verdict
 from pmrun.runner.intents import Place, Reason
 from pmrun.runner.market import ConditionId, MarketNo, Outcome, TokenId
@@ -136,3 +140,8 @@ def snapshot(started: Micros, *rows: OpenOrder | TradeSeen, since: Micros = afte
         orders=tuple(row for row in rows if isinstance(row, OpenOrder)),
         trades=tuple(row for row in rows if isinstance(row, TradeSeen)),
     )
+
+
+def unsaid(answer: Placing | Canceling) -> Placing | Canceling:
+    """Return an answer without the words it came in."""
+    return msgspec.structs.replace(answer, said="")

@@ -102,7 +102,8 @@ def _composed(overrides: tuple[str, ...]) -> dict[str, Any]:
 def planned(overrides: list[str], account_folder: Path) -> Plan:
     """Return a fresh plan; composing is what takes the time, so it is done once."""
     config = deepcopy(_composed(tuple(overrides)))
-    config["executor"]["account_folder"] = str(account_folder)
+    if "account_folder" in config["executor"]:
+        config["executor"]["account_folder"] = str(account_folder)
     return plan(config)
 
 

@@ -119,7 +119,7 @@ class Ward:
 
     @property
     def state(self) -> Path:
-        return self.folder / "state"
+        return self.folder / "state" / "memory"
 
     def theirs(self) -> Micros:
         try:
@@ -151,7 +151,7 @@ class Ward:
     async def _look(self, before: Callable[[Network], Any] | None) -> list[Finding]:
         made = planned(*LIVE)
         made = made._replace(
-            executor=replace(made.executor, account_folder=str(self.state), **self.executor),  # type: ignore[type-var]
+            executor=replace(made.executor, account_folder=str(self.state.parent), **self.executor),  # type: ignore[type-var]
             feed=replace(made.feed, **self.feed),  # type: ignore[type-var]
         )
         async with trio.open_nursery() as nursery:
@@ -410,7 +410,8 @@ def test_a_funder_beside_a_key_that_pays_itself_is_a_mistake(ward):
 
 @pytest.mark.parametrize("kind", [1, 2, 3])
 def test_a_wallet_of_its_own_has_to_be_named_and_where_the_money_is_is_said(ward, kind):
-    patient = ward(executor={"signature_type": kind})
+    patient = ward(executor={"signature_type": kind}, settings=HostSettings(open_to_all=False))
+    patient.host.add_account(ADDRESS, Cash(10_000 * DOLLAR))
     found = patient.looks()
     assert (patient.code, failed(found)) == (2, {"signature type"})
     assert only(found, "signature type").cure == (
@@ -427,7 +428,7 @@ def test_a_mistyped_funder_is_found_by_its_checksum(ward):
 
 
 def test_money_under_another_signature_type_is_found(ward):
-    patient = ward()
+    patient = ward(settings=HostSettings(open_to_all=False))
     patient.host.add_account(ADDRESS, Cash(25 * DOLLAR), 2, SAFE)
     found = patient.looks()
     assert (patient.code, failed(found)) == (2, {"balance"})

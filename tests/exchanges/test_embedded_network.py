@@ -24,6 +24,7 @@ from pmrun.plugins.exchanges.embedded.engine import Engine
 from pmrun.plugins.exchanges.embedded.host import Host, HostSettings
 from pmrun.plugins.exchanges.embedded.memory import MemoryNetwork
 from pmrun.plugins.exchanges.embedded.outbox import Outbox
+from pmrun.plugins.exchanges.embedded.ports import SOCKET_PATHS
 from pmrun.plugins.exchanges.embedded.server import serve
 from pmrun.plugins.exchanges.embedded.terms import Reply
 from pmrun.plugins.exchanges.embedded.timeline import moved
@@ -59,6 +60,7 @@ class StandIn:
 
     def __init__(self):
         self.wake = lambda: None
+        self.socket_paths = SOCKET_PATHS
         self.calls, self.peers, self.pumped, self.due = [], [], [], []
         self.reply = Reply(body=b'{"ok":true}', headers={"content-type": "application/json"})
 
@@ -69,7 +71,7 @@ class StandIn:
         self.calls.append((self.now(), request))
         return self.reply
 
-    def connect(self, path, send, close):
+    def connect(self, path, send, close, query):
         self.peers.append(Peer(self, path, send, close))
         return self.peers[-1]
 

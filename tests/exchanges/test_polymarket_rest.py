@@ -15,6 +15,7 @@ import httpx
 import msgspec
 import pytest
 import trio
+from order_words import unsaid
 
 from pmrun.plugins.exchanges.polymarket.audit import Exchanged
 from pmrun.plugins.exchanges.polymarket.budget import Budget, Kind
@@ -224,7 +225,9 @@ async def test_a_refusal_that_the_exchange_documents_proves_that_nothing_rests(
 ):
     exchange.says("POST /order", refusal(sentence, status))
     [placed] = await rest.place(orders(1))
-    assert placed == Rejected(reason=sentence, reaction=reaction, status=status)
+    assert placed == Rejected(
+        reason=sentence, reaction=reaction, status=status, said=json.dumps({"error": sentence}, separators=(",", ":"))
+    )
     assert len(exchange.calls) == 1
 
 
@@ -321,9 +324,9 @@ async def test_each_leg_of_a_batch_has_its_own_outcome(exchange, rest, autojump_
     )
     first, second, third, fourth = await rest.place(sent)
     assert isinstance(first, OrderAnswer)
-    assert second == Rejected(reason="not enough balance / allowance", reaction=Reaction.FUNDS, status=200)
-    assert third == Lost(why="order 0xaa is invalid. Duplicated.", reaction=Reaction.DUPLICATE, status=200)
-    assert fourth == Lost(why="a sentence nobody has seen", reaction=Reaction.HALT_MARKET, status=200)
+    assert unsaid(second) == Rejected(reason="not enough balance / allowance", reaction=Reaction.FUNDS, status=200)
+    assert unsaid(third) == Lost(why="order 0xaa is invalid. Duplicated.", reaction=Reaction.DUPLICATE, status=200)
+    assert unsaid(fourth) == Lost(why="a sentence nobody has seen", reaction=Reaction.HALT_MARKET, status=200)
     assert [each["order"]["salt"] for each in exchange.body()] == [0, 1, 2, 3]
 
 
@@ -407,9 +410,10 @@ async def test_in_post_only_mode_orders_that_would_take_stay_at_home_and_others_
 async def test_one_or_several_orders_are_cancelled(exchange, rest, autojump_clock):
     exchange.says("DELETE /order", Reply({"canceled": ["0xaa"], "not_canceled": {}}))
     exchange.says("DELETE /orders", Reply({"canceled": ["0xaa"], "not_canceled": {"0xbb": "order already matched"}}))
-    assert await rest.cancel(["0xaa"]) == CancelAnswer(("0xaa",), {})
+    assert unsaid(await rest.cancel(["0xaa"])) == CancelAnswer(("0xaa",), {})
     assert exchange.body() == {"orderID": "0xaa"}
-    assert await rest.cancel(["0xaa", "0xbb", "0xaa"]) == CancelAnswer(("0xaa",), {"0xbb": "order already matched"})
+    both = CancelAnswer(("0xaa",), {"0xbb": "order already matched"})
+    assert unsaid(await rest.cancel(["0xaa", "0xbb", "0xaa"])) == both
     assert exchange.body() == ["0xaa", "0xbb"]
 
 

@@ -9,10 +9,12 @@ from urllib.parse import parse_qs
 import httpx
 import pytest
 import trio
+from order_words import unsaid
 
 from pmrun.plugins.exchanges.embedded.engine import Engine
-from pmrun.plugins.exchanges.embedded.host import Host
+from pmrun.plugins.exchanges.embedded.host import Host, HostSettings
 from pmrun.plugins.exchanges.embedded.modes import Mode
+from pmrun.plugins.exchanges.embedded.signed_orders import EXCHANGE_V2
 from pmrun.plugins.exchanges.embedded.terms import Request
 from pmrun.plugins.exchanges.polymarket.budget import Budget
 from pmrun.plugins.exchanges.polymarket.credentials import Secret
@@ -59,9 +61,9 @@ def now() -> Micros:
 class Road:
     """The way to an exchange in this process; it can lose an answer after the call has arrived."""
 
-    def __init__(self, *markets: Market) -> None:
+    def __init__(self, *markets: Market, settings: HostSettings = HostSettings()) -> None:
         self.engine = Engine(markets or (RAIN, SNOW, HAIL))
-        self.host = Host(self.engine, now)
+        self.host = Host(self.engine, now, settings=settings)
         self.lose = False
 
     async def handle(self, request: httpx.Request) -> httpx.Response:
@@ -155,7 +157,7 @@ async def test_the_life_of_an_order_from_its_terms_to_its_settlement(autojump_cl
         [held] = await rest.positions(maker.signer.maker)
         assert (held.token, held.size) == (RAIN.yes, 20 * SHARE)
 
-        assert await rest.cancel([signed.order_id]) == CancelAnswer((signed.order_id,), {})
+        assert unsaid(await rest.cancel([signed.order_id])) == CancelAnswer((signed.order_id,), {})
         assert await rest.order(signed.order_id) is None
         assert await rest.open_orders() == ()
         again = await rest.cancel([signed.order_id])
@@ -193,8 +195,8 @@ async def test_a_batch_is_answered_leg_by_leg_and_cancelled_as_a_whole(autojump_
         assert isinstance(small, Rejected)
         assert small.reaction is Reaction.REGRID
         one_market = await user.rest.cancel_market(condition=RAIN.condition)
-        assert one_market == CancelAnswer((batch[0][0].order_id,), {})
-        assert await user.rest.cancel_all() == CancelAnswer((batch[3][0].order_id,), {})
+        assert unsaid(one_market) == CancelAnswer((batch[0][0].order_id,), {})
+        assert unsaid(await user.rest.cancel_all()) == CancelAnswer((batch[3][0].order_id,), {})
 
 
 async def test_an_order_whose_answer_is_lost_is_found_by_the_id_we_computed(autojump_clock):
@@ -276,3 +278,44 @@ async def test_an_api_key_of_another_wallet_reads_nothing(autojump_clock):
         user.rest.transport.signer = Signer(Secret("12" * 32))
         with pytest.raises(IncompleteSnapshot, match="401 Unauthorized/Invalid api key"):
             await user.rest.open_orders()
+
+
+@pytest.mark.parametrize("kind", [0, 1, 2, 3])
+async def test_a_wallet_of_any_kind_has_its_money_before_its_first_order(autojump_clock, kind):
+    road = Road()
+    async with road.user("ab", kind, FUNDER if kind else None) as user:
+        before = (await user.rest.balance()).balance
+        assert before == road.host.settings.funds
+        assert (await user.rest.balance(RAIN.yes)).balance == 0
+        _, placed = await user.place(RAIN, RAIN.yes, Side.BUY, 3000, 10)
+        assert placed.verdict is Verdict.ACCEPTED
+        assert (await user.rest.balance()).balance == before
+        road.host.engine.ledger.check()
+
+
+async def test_an_account_that_may_only_close_buys_nothing(autojump_clock):
+    road = Road(settings=HostSettings(closed_only=True))
+    async with road.user("ac") as user:
+        assert await user.rest.closed_only() is True
+        road.host.engine.grant(user.signer.maker, RAIN.yes, Size(10 * SHARE), now())
+        _, bid = await user.place(RAIN, RAIN.yes, Side.BUY, 3000, 10)
+        assert isinstance(bid, Rejected)
+        assert (bid.reason, bid.reaction) == (
+            f"'{user.signer.address}' address in closed only mode",
+            Reaction.STOP_OPENING,
+        )
+        _, ask = await user.place(RAIN, RAIN.yes, Side.SELL, 7000, 10)
+        assert ask.verdict is Verdict.ACCEPTED
+
+
+async def test_a_contract_takes_no_more_than_it_is_allowed_to(autojump_clock):
+    road = Road(settings=HostSettings(allowances={EXCHANGE_V2: 3 * SHARE}))
+    async with road.user("ad") as user:
+        _, fits = await user.place(RAIN, RAIN.yes, Side.BUY, 3000, 10)
+        assert fits.verdict is Verdict.ACCEPTED
+        _, over = await user.place(RAIN, RAIN.yes, Side.BUY, 3100, 10)
+        assert isinstance(over, Rejected)
+        assert over.reason == f"not enough balance / allowance: the allowance is not enough -> spender: {EXCHANGE_V2}"
+        assert over.reaction is Reaction.FUNDS
+        _, elsewhere = await user.place(SNOW, SNOW.yes, Side.BUY, 4010, 100)
+        assert elsewhere.verdict is Verdict.ACCEPTED

@@ -508,7 +508,8 @@ def test_a_batch_is_answered_leg_by_leg() -> None:
 
 def test_a_cancel_says_what_it_could_not_cancel() -> None:
     answer = wire_rest.parse_cancel_answer(message("rest_cancel"))
-    assert answer == wire_rest.CancelAnswer(("0x0b1",), {"0x0b2": "order already matched"})
+    assert answer == wire_rest.CancelAnswer(("0x0b1",), {"0x0b2": "order already matched"}, answer.said)
+    assert "order already matched" in answer.said
 
 
 def test_open_orders_come_in_shares_and_seconds() -> None:
@@ -528,11 +529,11 @@ def test_an_empty_page_may_be_null() -> None:
 def test_own_trades_read_as_the_user_channel_tells_them() -> None:
     page = wire_rest.parse_own_trades(message("rest_own_trades"))
     assert page.next_cursor == "MTA="
-    assert page.rows == (
-        msgspec.structs.replace(
-            TRADE, status=TradeStatus.CONFIRMED, matched_at=Micros(NEW_YEAR + 6_123_456), at=at(7000)
-        ),
+    (row,) = page.rows
+    assert row == msgspec.structs.replace(
+        TRADE, status=TradeStatus.CONFIRMED, matched_at=Micros(NEW_YEAR + 6_123_456), at=at(7000), said=row.said
     )
+    assert row.trade_id in row.said
 
 
 def test_a_gamma_market_becomes_exact_terms() -> None:

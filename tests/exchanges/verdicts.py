@@ -41,7 +41,7 @@ def steps(run: Rehearsal) -> Iterator[tuple[tuple[Fact, ...], list[Intent]]]:
 
 def on_file(run: Rehearsal) -> dict[str, str]:
     """Return the client order id of every order that was written down before it was sent, by the exchange's id."""
-    (path,) = run.state.glob("*.sqlite")
+    (path,) = run.state.rglob("*.sqlite")
     with closing(sqlite3.connect(path)) as connection:
         rows = connection.execute("SELECT exchange_order_id, client_order_id FROM orders").fetchall()
     assert len({client for _, client in rows}) == len(rows)

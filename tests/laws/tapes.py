@@ -13,15 +13,18 @@ from pmrun.plugins.executors.fill import Cancels, Queue
 from pmrun.plugins.executors.paper import Paper
 from pmrun.plugins.feeds.rows import RowBuilder
 from pmrun.plugins.hedging.hedge_sell import HedgeSell
+from pmrun.plugins.hedging.maker_round import MakerRound
 from pmrun.plugins.pricing.maker_follow import MakerFollow
 from pmrun.plugins.pricing.nth_level import NthLevel
 from pmrun.plugins.pricing.reward_band import Join, RewardBand
 from pmrun.plugins.ranking.reward_ratio import RewardRatio
 from pmrun.plugins.refill.after_fill import AfterFill
+from pmrun.plugins.requote.follow_up import FollowUp
 from pmrun.plugins.requote.on_deviation import OnDeviation
 from pmrun.plugins.risk.cliff import Cliff
 from pmrun.plugins.risk.exposure import Exposure
 from pmrun.plugins.risk.hedge_protection import HedgeProtection
+from pmrun.plugins.risk.on_drop import OnDrop
 from pmrun.plugins.risk.position import Position
 from pmrun.plugins.risk.protection_size import ProtectionSize
 from pmrun.plugins.risk.stale_book import StaleBook
@@ -35,7 +38,7 @@ from pmrun.runner.facts import Fact, Filled, MarketStatus, StatusChanged, TickCh
 from pmrun.runner.hooks import Answer, Depth, Hooks, Look, Quote, hookimpl
 from pmrun.runner.intents import Cancel, Intent, Place
 from pmrun.runner.inventory import Inventory
-from pmrun.runner.market import FeeTerms, MarketNo, Outcome
+from pmrun.runner.market import ConditionId, FeeTerms, MarketNo, Outcome
 from pmrun.runner.ports import FeedData, FeedInfo
 from pmrun.runner.simulate import Simulation
 from pmrun.runner.units import Cash, HalfPrice, Micros, Price, Side, Size
@@ -123,10 +126,10 @@ class Recording:
 
 
 @st.composite
-def tapes(draw: st.DrawFn, notes: bool = True) -> FeedData:
-    """One or two markets with books, levels near the touch, prints of both tokens, ticks that change, halts."""
+def tapes(draw: st.DrawFn, notes: bool = True, counts: Sequence[int] = (1, 2)) -> FeedData:
+    """Markets (one or two) with books, levels near the touch, prints of both tokens, ticks that change, halts."""
     chance = Random(draw(SEEDS))
-    count = draw(st.sampled_from([1, 2]))
+    count = draw(st.sampled_from(counts))
     made = Recording(chance, count, notes and draw(st.booleans()))
     for _ in range(draw(st.integers(1, 4)) * 20):
         kind = chance.choice(["book", *["level"] * 5, *["print"] * 5])
@@ -147,7 +150,7 @@ def tapes(draw: st.DrawFn, notes: bool = True) -> FeedData:
         last_at=Micros(made.at),
     )
     return FeedData(
-        markets=tuple(market(fees=fees) for _ in range(count)),
+        markets=tuple(market(fees=fees, condition=ConditionId(f"0xc{number}")) for number in range(count)),
         steps=tuple(steps),
         rows=made.rows.build(),
         notes=tuple(made.told),
@@ -198,9 +201,11 @@ CHECKS: dict[str, Callable[[], object]] = {
 }
 TIMED: dict[str, Callable[[], object]] = {
     "risk.volatility": lambda: Volatility(0.05, Micros(SECOND), min_points=2, window=4, max_gap=Micros(10**6 * SECOND)),
+    "risk.drop": lambda: OnDrop(0.01, Micros(20 * SECOND)),
     "risk.stale": lambda: StaleBook(Micros(60 * SECOND)),
 }
 CAP = 60_000_000
+ROUND = MakerRound(poll_sec=Micros(3 * SECOND), cooldown=Micros(4 * SECOND))
 
 
 @st.composite
@@ -212,10 +217,22 @@ def compositions(draw: st.DrawFn, timed: bool = True, cap: bool = True, wild: bo
     if timed:
         chosen |= {name: TIMED[name] for name in draw(st.sets(st.sampled_from(sorted(TIMED))))}
     requote = draw(
-        st.sampled_from([None, OnDeviation(), OnDeviation(300.0, 2), OnDeviation(min_rest=Micros(2 * SECOND))])
+        st.sampled_from(
+            [
+                None,
+                FollowUp(Micros(2 * SECOND)),
+                OnDeviation(),
+                OnDeviation(300.0, 2),
+                OnDeviation(min_rest=Micros(2 * SECOND)),
+            ]
+        )
     )
     by_rewards = draw(st.booleans())
-    hedging = draw(st.sampled_from([None, HedgeSell(), HedgeSell(max_bid_gap=Price(0), stop_loss_pct=None)]))
+    hedging = draw(
+        st.sampled_from(
+            [None, ROUND, HedgeSell(may_take=True), HedgeSell(may_take=True, max_bid_gap=Price(0), stop_loss_pct=None)]
+        )
+    )
     ranked = draw(st.booleans())
 
     def build() -> dict[str, object]:

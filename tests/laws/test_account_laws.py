@@ -1,16 +1,18 @@
 """However news arrives (late, doubled, out of order, lost and told again), the account comes to the same end."""
 
 from random import Random
+from typing import Any
 
 from hypothesis import event, given
 from hypothesis import strategies as st
-from scenes import BUY, FIRST, NO, NOON, SELL, YES, an_order, fill_of, holding, make_desk
+from scenes import BUY, FIRST, NO, NOON, SELL, YES, an_order, book_at, fill_of, holding, make_desk, only
 
 from pmrun.runner.desk import Desk
-from pmrun.runner.facts import Fact, Filled, OrderNews, Settled
+from pmrun.runner.facts import Fact, Filled, MarketStatus, Merged, OrderNews, Settled, StatusChanged
+from pmrun.runner.intents import Intent, Merge
 from pmrun.runner.market import Outcome
 from pmrun.runner.orders import ENDED, News, Order, Settlement
-from pmrun.runner.units import Size, format_size
+from pmrun.runner.units import ONE, Cash, Price, Size, format_size
 
 N = News
 SHARE = 1_000_000
@@ -63,9 +65,9 @@ def facts_trade(facts: list[Fact]) -> str:
     return next(fact.trade for fact in reversed(facts) if isinstance(fact, Filled))
 
 
-def told(orders: list[Order], facts: list[Fact], held: bool) -> Desk:
+def told(orders: list[Order], facts: list[Fact], held: bool, **settings: Any) -> Desk:
     """Tell a desk that has placed these orders."""
-    desk, _ = make_desk(funds="100000")
+    desk, _ = make_desk(funds="100000", **settings)
     if held:
         for outcome in Outcome:
             holding(desk, outcome, "1000")
@@ -171,3 +173,36 @@ def test_whatever_is_told_and_how_often_nothing_ended_keeps_anything(seed, mix):
     in_play = [order for order in desk.orders.values() if order.state not in ENDED]
     assert account.funds.locked == sum(order.locked for order in in_play)
     assert account.inventory(FIRST).bids == sum(order.price * order.remaining for order in in_play if order.side is BUY)
+
+
+@given(seed=SEEDS, resolves=st.booleans())
+def test_merges_among_fills_and_failures_move_what_they_say_and_nothing_else(seed, resolves):
+    chance = Random(seed)
+    orders, facts = a_history(chance, sells=True, fails=True)
+    desk = told(orders, [], held=True, merge_from=Size(SHARE))
+    account, asked, merged = desk.account, list[Merge](), 0
+
+    def tell(fact: Fact) -> None:
+        asked.extend(only(Merge, list[Intent](desk.handle(fact))))
+
+    if resolves:
+        facts.insert(chance.randint(0, len(facts)), StatusChanged(NOON, FIRST, MarketStatus.RESOLVED, Price(ONE)))
+    for number, fact in enumerate([*facts, None]):
+        tell(book_at("0.46" if number % 2 else "0.47", "0.54"))
+        if asked and (chance.random() < 0.3 or fact is None):
+            merge = asked.pop(0)
+            pairs = chance.choice([0, merge.size // 2, merge.size])
+            merged += pairs
+            tell(Merged(NOON, merge.no, FIRST, Size(pairs), Cash(pairs)))
+        if fact is not None:
+            tell(fact)
+        cost = sum(each.cost for _, each in account.markets())
+        assert account.funds.total + cost - account.realised == 100_000 * 10**6
+    event(f"merged: {merged > 0}")
+    inventory = account.inventory(FIRST)
+    for outcome in Outcome:
+        of_it = [fill for fill in account.fills.values() if fill.outcome is outcome]
+        kept = sum(fill.shares for fill in of_it if fill.status is not Settlement.FAILED)
+        assert inventory.of(outcome).held == (0 if resolves else kept - merged)
+        promised = sum(each.reserved for each in desk.in_play() if each.outcome is outcome)
+        assert inventory.of(outcome).reserved == promised + sum(each.size for each in asked)

@@ -67,7 +67,11 @@ class World:
 
     def start(self, known: list[Fact]) -> None:
         quotes = [bid(Outcome.YES, "0.44"), bid(Outcome.NO, "0.50")]
-        components: dict[str, Any] = {"pricing": Says(quotes), "sizing": Fixed(shares("20")), "hedging": HedgeSell()}
+        components: dict[str, Any] = {
+            "pricing": Says(quotes),
+            "sizing": Fixed(shares("20")),
+            "hedging": HedgeSell(may_take=True),
+        }
         self.desk = Desk(Hooks(components), DeskSettings(), f"run{self.restarts}")
         now = Micros(self.at)
         self.tell(

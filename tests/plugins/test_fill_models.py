@@ -614,6 +614,18 @@ def test_a_level_that_is_told_again_can_be_taken_again():
     assert [session.shares(each) for each in (first, second, third)] == [100, 0, 100]
 
 
+def test_an_order_that_takes_is_worth_a_dollar_at_least_and_one_that_rests_need_not_be():
+    session = open_paper(Tape().book(0, ((900, 100),), ((1_100, 100),)).book(9))
+    little, enough = (session.place(Side.SELL, 900, size, post_only=False) for size in (11, 12))
+    rests = session.place(Side.SELL, 1_000, 5, post_only=False)
+    session.to(1)
+    assert session.news(little) == [
+        (News.REJECTED, "invalid amount for a marketable SELL order ($0.99), min size: $1"),
+    ]
+    assert session.shares(enough) == 12
+    assert session.news(rests) == [(News.RESTING, "")]
+
+
 def test_a_hedge_that_finds_only_what_we_took_before_never_rests_crossed():
     session = open_paper(Tape().book(0).book(9))
     session.place(Side.SELL, 4_500, 90, post_only=False)

@@ -586,3 +586,50 @@ def test_a_browser_draws_everything_without_an_error(finished, tmp_path_factory,
     orders = re.search(r'<table id="orders">.*?</table>', dom, re.DOTALL)[0]
     assert orders.count("<tr>") > 2
     assert "<script>alert" not in dom
+
+
+# What made the PnL (P8).
+
+
+@pytest.fixture
+def closed(finished):
+    """A finished run whose summary has the parts of its PnL; returns a way to change it and write the page."""
+
+    def write(**pnl) -> str:
+        path = finished.path / "summary.json"
+        summary = json.loads(path.read_text())
+        summary["pnl_usd"] |= {"parts": {"spread": 1.0}, "complaints": [], "total_at_exit": -1240.0} | pnl
+        summary["wallet_usd"] = {"start": 5000.0, "end": 3765.5, "transfers": 0.0, "cash": 3700.0}
+        path.write_text(json.dumps(summary))
+        return Html().write(finished.path).read_text(encoding="utf-8")
+
+    return write
+
+
+def test_the_parts_are_shown_and_said_to_sum(closed):
+    page = closed()
+    assert "The parts sum to the change of the wallet exactly" in page
+    assert "Spread captured" in page and "Mark-out" in page
+    assert "PnL if all were sold at once" in page and "−$1,240.00" in page
+
+
+def test_a_pnl_that_does_not_close_is_no_footnote(closed):
+    page = closed(complaints=["market 3: 1 units are <b>nowhere</b>"])
+    assert "The PnL does not close." in page
+    assert "1 units are &lt;b&gt;nowhere&lt;/b&gt;" in page
+    assert "sum to the change of the wallet exactly" not in page
+
+
+def test_a_run_of_an_older_pmrun_has_no_parts_and_says_so(page):
+    assert "This run has no parts of its PnL" in page
+
+
+def test_mark_outs_are_shown_by_reason_and_realised_spreads_are_twice_the_mark_out(finished):
+    with closing(sqlite3.connect(finished.path / "run.sqlite")) as db, db:
+        db.execute("UPDATE markouts SET per_share_twice_e4 = NULL")
+        db.execute("UPDATE markouts SET per_share_twice_e4 = 200 WHERE horizon_us = 5000000")
+        bases = {basis for (basis,) in db.execute("SELECT DISTINCT basis FROM orders WHERE filled_size_e6 > 0")}
+    page = Html().write(finished.path).read_text(encoding="utf-8")
+    assert "+2.00</span> <small>" in page  # a cent gained on one side, two of both
+    assert "Realised spread" in page
+    assert all(basis in page for basis in bases)

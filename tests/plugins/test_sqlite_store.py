@@ -600,3 +600,30 @@ def test_shares_that_no_sell_covers_are_found_by_one_view(tmp_path):
     store.close()
     with reading(tmp_path) as db:
         assert [row["shares"] for row in db.execute("SELECT shares FROM v_unhedged")] == [3.0]
+
+
+# What made the PnL (P8).
+
+
+@pytest.mark.parametrize("resolves", [False, True])
+def test_the_recorded_parts_sum_to_the_last_pnl_to_the_last_unit(run_desk, resolves):
+    ran = run_desk(resolves=resolves)
+    with reading(ran.path) as db:
+        parts = one(db, "SELECT sum(units) FROM pnl_parts")[0]
+        last = one(db, "SELECT pnl_cash_e6 FROM equity ORDER BY at_us DESC LIMIT 1")[0]
+        fees = one(db, "SELECT sum(units) FROM pnl_parts WHERE part = 'fees'")[0]
+        spread = one(db, "SELECT sum(usd) FROM v_pnl_parts WHERE part = 'spread'")[0]
+    assert parts == last * 20_000
+    assert fees == -ran.desk.account.fees * 20_000
+    assert spread != 0
+
+
+def test_what_is_held_at_the_end_is_kept_at_the_mid_and_sold_at_once(run_desk):
+    ran = run_desk(resolves=False)
+    with reading(ran.path) as db:
+        rows = {row["market"]: row for row in db.execute("SELECT * FROM exits")}
+    held = {no: inventory for no, inventory in ran.desk.account.markets() if inventory.held}
+    assert rows.keys() == held.keys() != set()
+    for no, row in rows.items():
+        assert row["mid_cash_e6"] == ran.desk.value(no, held[no])
+        assert row["exit_cash_e6"] < row["mid_cash_e6"]

@@ -245,7 +245,7 @@ def differences(run: Path, wallet: Wallet, at: Venue) -> dict[str, tuple[int, in
 
 def account(place: Path, query: str) -> list[tuple[Any, ...]]:
     """Ask the account's file."""
-    (path,) = (place / "state").glob("*.sqlite")
+    (path,) = (place / "state").rglob("*.sqlite")
     with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as connection:
         return connection.execute(query).fetchall()
 

@@ -320,6 +320,17 @@ def test_fills_that_may_still_fail_are_found_after_a_crash(account, folder):
         assert [each.trade_id for each in again.unsettled()] == ["t1", "t3"]
 
 
+def test_what_is_held_cost_what_was_paid_for_it_and_not_for_what_was_sold_long_ago(account):
+    account.intent([order(1), order(2, side=Side.SELL, purpose=Purpose.HEDGE), order(3)])
+    dear, sold = fill("t1", 1, cash_e6=Cash(4_500_000)), fill("t2", 2, cash_e6=Cash(4_600_000), at_us=at(6))
+    cheap = fill("t3", 3, cash_e6=Cash(1_000_000), fee_e6=Cash(10), at_us=at(7))
+    for each in (dear, sold, cheap, fill("t4", 3, at_us=at(8), status=Settlement.FAILED)):
+        account.fill(each)
+    assert account.bought(TokenId("1")) == (5_000_000, 1_000_010)
+    account.fill(fill("t5", 2, size_e6=Size(2_000_000), cash_e6=Cash(900_000), at_us=at(9)))
+    assert account.bought(TokenId("1")) == (3_000_000, 600_006)
+
+
 def test_each_ended_order_leaves_one_record_of_its_funds(account):
     record = FundsRecord(
         exchange_order_id="0xhash1",

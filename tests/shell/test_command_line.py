@@ -66,7 +66,7 @@ def test_plugins_lists_packs_and_every_option(pmrun_says):
     assert {pack["name"] for pack in told["packs"]} >= {"builtin", "strategies"}
     assert told["groups"] == options()
     text = pmrun_says("plugins").out
-    assert "pricing: maker_follow, nth_level, reward_band" in text
+    assert "pricing: complement, maker_follow, nth_level, queue_value, reservation, reward_band, spread" in text
     assert f"pmrun {pmrun.__version__}" in text
 
 

@@ -5,6 +5,7 @@ import signal
 import socket
 from types import SimpleNamespace
 
+import httpx
 import pytest
 from commands import Said
 from py_clob_client_v2.client import ClobClient
@@ -89,6 +90,22 @@ def test_a_script_reads_one_line_trades_and_ends_it_with_a_signal(started):
     assert (said.code, said.err) == (0, "")
     told = json.loads(said.out)
     assert (told["simulated"], told["orders"], told["trades"], told["ledger_sum"]) == (True, 1, 0, 0)
+
+
+def test_a_script_gets_simulated_accounts_of_satori_and_trades_with_them(started):
+    process = started("exchange", *SMALL, "--json", "--funds", "50", "--protocol", "both")
+    where = json.loads(process.stdout.readline())
+    assert {"clob", "satori", "satori_socket"} <= set(where)
+    maker = where["accounts"][0]
+    assert maker["simulated"]
+    with httpx.Client(headers={"authorization": f"Bearer {maker['personal_access_token']}"}) as web:
+        market = web.get(f"{where['satori']}/markets").json()["data"]["items"][0]
+        order = {"market_id": market["id"], "outcome_id": market["outcomes"][0]["id"], "side": 1, "quantity": 5}
+        answer = web.post(f"{where['satori']}/orders", json={**order, "price": market["min_price"]})
+        assert (answer.status_code, answer.json()["data"]["trades"]) == (202, [])
+        assert web.get(f"{where['satori']}/wallet/balance").json()["data"]["total_e6"] == 50_000_000
+    told = json.loads(stopped(process, signal.SIGTERM).out)
+    assert (told["orders"], told["ledger_sum"]) == (1, 0)
 
 
 def test_a_person_reads_where_it_is_and_that_it_is_simulated(started):

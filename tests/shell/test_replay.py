@@ -150,8 +150,39 @@ def test_a_journal_that_was_cut_off_is_named(run):
 
 def test_a_journal_of_another_version_is_named_and_not_called_tampered_with(run):
     altered(run, '"k":"journal"', lambda entries: entries[0].update(version=1))
-    with pytest.raises(DataError, match="a journal of version 1; this pmrun verifies version 2"):
+    with pytest.raises(DataError, match="a journal of version 1; this pmrun verifies version 3"):
         replay(run)
+
+
+@pytest.fixture
+def killed(run) -> Path:
+    """A run that was killed while it wrote a record."""
+    path = run / "journal.jsonl"
+    lines = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(b"".join(lines[:-100]) + lines[-100][:40])
+    (run / "summary.json").unlink()
+    return run
+
+
+def test_a_run_that_was_killed_is_verified_up_to_its_last_whole_record_and_said_to_be_cut(killed, capsys):
+    assert pmrun(["replay", str(killed), "--verify"]) == 0
+    said = capsys.readouterr().out
+    assert "verified: " in said
+    assert re.search(r"the run was cut off, or is still going: its journal ends after fact \d+ \(.* at 20", said)
+    assert replay(killed).cut is not None
+
+
+def test_a_record_of_a_killed_run_that_was_altered_is_still_named(killed, capsys):
+    number = altered(killed, '"k":"fill"', lambda entries: entries.reverse() or entries[0].update(size=1))
+    assert pmrun(["replay", str(killed), "--verify"]) == 1
+    assert f"line {number}" in capsys.readouterr().err
+
+
+def test_compare_says_in_one_line_that_a_run_was_cut(killed, recorded, capsys):
+    assert pmrun(["compare", str(recorded), str(killed)]) == 1
+    said = capsys.readouterr().err
+    assert "not a finished run: summary.json is missing (it was cut off, or is still going" in said
+    assert said.count("\n") == 1
 
 
 @pytest.mark.parametrize("missing", ["summary.json", "manifest.json", "journal.jsonl", "config.yaml"])

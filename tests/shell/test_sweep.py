@@ -68,7 +68,7 @@ def test_a_sweep_over_strategies_may_change_their_parts_too(pmrun_says, cwd, sho
     ("swept", "told"),
     [
         ("sizing.order_size_multiplier=1,2,x", "sizing.order_size_multiplier=x: must be a number"),
-        ("pricing=reward_band,maker_follow,nope", "pricing=nope: no such option; pricing can be: maker_follow, nth_l"),
+        ("pricing=reward_band,maker_follow,nope", "pricing=nope: no such option; pricing can be: complement, maker_f"),
         ("sizing.nope=1,2", "sizing.nope=1: unknown setting; known: order_size_multiplier"),
         ("risk.cliff=null,null", "risk.cliff=null: use ~risk.cliff to drop it"),
         ("~risk.nope seed=1,2", "~risk.nope: nothing there to drop; risk has: cliff, exposure, hedge_protection,"),

@@ -10,7 +10,6 @@ from pmrun.plugins.exchanges.embedded.settlement import taker_leg
 from pmrun.plugins.exchanges.embedded.terms import TimeInForce
 from pmrun.runner.grid import Grid
 from pmrun.runner.units import (
-    CASH_SCALE,
     Micros,
     Size,
     cash_paid,
@@ -45,11 +44,28 @@ def refusal(floor: Floor, order: Order, at: Micros) -> str:
     if ticket.size < (1 if ticket.time_in_force in AT_ONCE else market.min_order_size):
         shown = format_size(ticket.size)
         return f"{named} Size ({shown}) lower than the minimum: {format_size(market.min_order_size)}"
+    if ticket.size % floor.lot:
+        return f"{named} Size ({format_size(ticket.size)}) is not a multiple of {format_size(floor.lot)}"
     if ticket.time_in_force is TimeInForce.GTD and (order.ends_at is None or order.ends_at <= at):
         return BAD_EXPIRY
     if ticket.post_only and ticket.time_in_force in AT_ONCE:
         return NOT_POST_ONLY
     return NO_MONEY if floor.spendable(ticket.wallet, order.pays_with) < order.needs else ""
+
+
+def refusal_to_accept(floor: Floor, order: Order) -> str:
+    """Say why an order is not taken that will be matched later; empty when it may wait."""
+    ticket = order.ticket
+    if ticket.order_id in floor.orders:
+        return f"order {ticket.order_id} is invalid. Duplicated."
+    if not floor.trading(order.market):
+        return NOT_READY
+    return NO_MONEY if floor.spendable(ticket.wallet, order.pays_with) < order.needs else ""
+
+
+def may_enter(floor: Floor, order: Order) -> bool:
+    """Whether an order that waited can still be matched: its market trades, and its price is on the grid."""
+    return floor.trading(order.market) and order.ticket.price in Grid(floor.markets[order.market].tick)
 
 
 def refusal_to_match(floor: Floor, order: Order, hits: Sequence[Hit]) -> str:
@@ -58,8 +74,10 @@ def refusal_to_match(floor: Floor, order: Order, hits: Sequence[Hit]) -> str:
     if ticket.post_only and hits:
         return CROSSES
     worth = cash_paid(ticket.price, ticket.size)
-    if (hits or ticket.time_in_force in AT_ONCE) and worth < CASH_SCALE:
-        return f"invalid amount for a marketable {ticket.side} order (${format_cash(worth)}), min size: $1"
+    least = floor.markets[order.market].min_take
+    if (hits or ticket.time_in_force in AT_ONCE) and worth < least:
+        shown = format_cash(least)
+        return f"invalid amount for a marketable {ticket.side} order (${format_cash(worth)}), min size: ${shown}"
     reached = Size(sum(hit.size for hit in hits))
     if ticket.time_in_force is TimeInForce.FOK and reached < ticket.size:
         return NOT_FILLED

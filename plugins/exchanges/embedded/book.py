@@ -30,10 +30,11 @@ class Hit(NamedTuple):
 class Queue:
     """Everything that rests at one price, first come first served."""
 
-    __slots__ = ("crowd", "entries", "ours", "total")
+    __slots__ = ("crowd", "entries", "lot", "ours", "total")
 
-    def __init__(self) -> None:
-        """Start empty."""
+    def __init__(self, lot: int = 1) -> None:
+        """Start empty; `lot` is what every size is a multiple of."""
+        self.lot = lot
         self.entries: list[Entry] = []
         self.total = 0
         self.crowd = 0
@@ -68,7 +69,7 @@ class Queue:
         before, seen, kept = self.crowd, 0, 0
         for entry in [entry for entry in self.entries if entry.order_id is None]:
             seen += entry.left
-            left = seen * size // before - kept
+            left = seen * size // before // self.lot * self.lot - kept
             kept += left
             self.reduce(entry, entry.left - left)
 
@@ -76,8 +77,9 @@ class Queue:
 class BookSide:
     """The queues of one side by price."""
 
-    def __init__(self, side: Side) -> None:
+    def __init__(self, side: Side, lot: int = 1) -> None:
         """Start empty."""
+        self._lot = lot
         self._sign = -1 if side is Side.BUY else 1  # the best price has the lowest rank
         self._queues: dict[Price, Queue] = {}
         self._ranks: list[int] = []
@@ -110,7 +112,7 @@ class BookSide:
         self._levels = None
         queue = self._queues.get(price)
         if queue is None:
-            queue = self._queues[price] = Queue()
+            queue = self._queues[price] = Queue(self._lot)
             insort(self._ranks, self._sign * price)
         if order_id is not None and not queue.ours:
             insort(self._ours, self._sign * price)
@@ -173,10 +175,10 @@ class BookSide:
 class OrderBook:
     """Both sides of one market, in terms of YES."""
 
-    def __init__(self) -> None:
-        """Start empty."""
-        self.bids = BookSide(Side.BUY)
-        self.asks = BookSide(Side.SELL)
+    def __init__(self, lot: int = 1) -> None:
+        """Start empty; `lot` is what every size is a multiple of, in base units."""
+        self.bids = BookSide(Side.BUY, lot)
+        self.asks = BookSide(Side.SELL, lot)
 
     def side(self, side: Side) -> BookSide:
         """Return the side on which such an order rests."""

@@ -8,8 +8,9 @@ import msgspec
 from pmrun.plugins.exchanges.embedded.buckets import Buckets
 from pmrun.plugins.exchanges.embedded.identity import ApiKey, Identity
 from pmrun.plugins.exchanges.embedded.modes import Heartbeats, Mode, Modes
+from pmrun.plugins.exchanges.embedded.permits import Permits
 from pmrun.plugins.exchanges.embedded.replies import CallRefused, answer, decode
-from pmrun.plugins.exchanges.embedded.signed_orders import Submission, price_and_size, verify
+from pmrun.plugins.exchanges.embedded.signed_orders import Submission, exchange_of, price_and_size, verify
 from pmrun.plugins.exchanges.embedded.terms import (
     Cancels,
     Placed,
@@ -78,8 +79,10 @@ class Trading:
         modes: Modes,
         chain_id: int,
         legs: Callable[[int, Micros], Sequence[str | None]],
+        permits: Permits = Permits(),
     ) -> None:
         """Take the parts; `admit` says whether a key may spend from a wallet of a kind."""
+        self._permits = permits
         self._engine = engine
         self._identity = identity
         self._admit = admit
@@ -208,7 +211,7 @@ class Trading:
             raise CallRefused(400, f"maker address not allowed: {checked.maker} is not a wallet of the signer")
         expires_at = _expiry(order.expiration, kind, clock)
         price, size = price_and_size(order, checked.order_id, market, kind)
-        return Ticket(
+        ticket = Ticket(
             order_id=checked.order_id,
             wallet=checked.maker,
             api_key=key.key,
@@ -220,6 +223,10 @@ class Trading:
             expires_at=expires_at,
             post_only=submission.post_only,
         )
+        refusal = self._permits.refusal(key.address, ticket, exchange_of(order.token_id, market.neg_risk)[1])
+        if refusal:
+            raise CallRefused(400, refusal)
+        return ticket
 
 
 def _expiry(sent: str | None, kind: TimeInForce, clock: Micros) -> Micros | None:

@@ -7,7 +7,13 @@ from collections.abc import Iterable, Sequence
 from heapq import heappop, heappush
 from typing import Final
 
-from pmrun.plugins.exchanges.embedded.admission import NO_BOOK, refusal, refusal_to_match
+from pmrun.plugins.exchanges.embedded.admission import (
+    NO_BOOK,
+    may_enter,
+    refusal,
+    refusal_to_accept,
+    refusal_to_match,
+)
 from pmrun.plugins.exchanges.embedded.floor import Floor
 from pmrun.plugins.exchanges.embedded.ledger import ISSUER, Account, Ledger, Part, asset_of, moved
 from pmrun.plugins.exchanges.embedded.matching import Matching
@@ -15,9 +21,12 @@ from pmrun.plugins.exchanges.embedded.order import (
     BUY,
     CANCELED,
     CANCELED_EXPIRED,
+    CANCELED_INVALID,
     CANCELED_NO_MONEY,
     CANCELED_RESOLVED,
     FILLED,
+    LIVE,
+    PENDING,
     SELL,
     Order,
 )
@@ -53,9 +62,15 @@ class Engine:
     Prices and sides of the crowd and of events of the book are those of YES, of tickets those of their token.
     """
 
-    def __init__(self, markets: Sequence[Market], pace: SettlementPace = SettlementPace(), seed: int = 0) -> None:
-        """Open markets with empty books and no money."""
-        self._floor = Floor(markets)
+    def __init__(
+        self,
+        markets: Sequence[Market],
+        pace: SettlementPace = SettlementPace(),
+        seed: int = 0,
+        lot: Size = Size(1),
+    ) -> None:
+        """Open markets with empty books and no money; all that trades is a multiple of `lot`."""
+        self._floor = Floor(markets, lot)
         self._settlements = Settlements(self._floor.ledger, pace)
         self._matching = Matching(self._floor, self._settlements, seed)
         self._expiries: list[tuple[Micros, int, str]] = []
@@ -79,6 +94,11 @@ class Engine:
     def status(self, market: int) -> MarketStatus:
         """Return whether a market takes orders."""
         return self._floor.status[market]
+
+    @property
+    def statuses(self) -> tuple[MarketStatus, ...]:
+        """Whether each market takes orders, by number."""
+        return tuple(self._floor.status)
 
     def order(self, order_id: str) -> OrderView | None:
         """Return an order, also one that has ended; None when no such order was ever taken."""
@@ -184,6 +204,54 @@ class Engine:
         floor.publish(at)
         return _answer(order, legs)
 
+    def accept(self, ticket: Ticket, at: Micros) -> Refused | None:
+        """Take an order and hold its escrow, to be matched when it enters; or say why not (V6)."""
+        self.advance(at)
+        found = self.where(ticket.token)
+        if found is None:
+            return Refused(NO_BOOK)
+        floor, order = self._floor, Order(ticket, *found, at)
+        sentence = refusal_to_accept(floor, order)
+        if sentence:
+            return Refused(sentence)
+        order.status = PENDING
+        floor.orders[ticket.order_id] = floor.pending[ticket.order_id] = order
+        floor.cover(order, at)
+        floor.tell(order, "PLACEMENT", at)
+        return None
+
+    def enter(self, order_id: str, at: Micros) -> None:
+        """Match an order that waits, and let the rest of it rest; one that can no longer be matched ends (V2).
+
+        Nothing happens to an order that ended while it waited.
+        """
+        self.advance(at)
+        floor, order = self._floor, self._floor.pending.get(order_id)
+        if order is None:
+            return
+        if not may_enter(floor, order):
+            floor.end(order, CANCELED_INVALID, at)
+            return
+        del floor.pending[order_id]
+        order.status = LIVE
+        hits = floor.books[order.market].against(order.yes_side).reach(order.yes_price, order.left)
+        self._matching.match(order, hits, at)
+        if order.left:
+            floor.rest(order, at)
+            floor.tell(order, "UPDATE", at)
+        else:
+            floor.cover(order, at)  # what a better price left of its escrow is its owner's again
+        floor.publish(at)
+
+    def end(self, order_id: str, status: str, at: Micros) -> bool:
+        """End an order that rests or waits, whoever wants it; False when it is over."""
+        self.advance(at)
+        order = self._floor.resting.get(order_id) or self._floor.pending.get(order_id)
+        if order is not None:
+            self._floor.end(order, status, at)
+            self._floor.publish(at)
+        return order is not None
+
     def cancel(self, api_key: str, order_ids: Sequence[str], at: Micros) -> Cancels:
         """Cancel orders of an owner; each that cannot be is answered with a reason (reference 3.3)."""
         self.advance(at)
@@ -193,7 +261,7 @@ class Engine:
             order = self._floor.orders.get(order_id)
             if order is None or order.ticket.api_key != api_key:
                 refused[order_id] = NOT_FOUND
-            elif order_id not in self._floor.resting:
+            elif order_id not in self._floor.resting and order_id not in self._floor.pending:
                 refused[order_id] = ALREADY_MATCHED if order.status == FILLED else ALREADY_CANCELED
             else:
                 self._floor.end(order, CANCELED, at)
@@ -261,7 +329,7 @@ class Engine:
         """
         self.advance(at)
         if not self._floor.over(market):
-            self._matching.crowd_becomes(market, side, price, size, at)
+            self._matching.crowd_becomes(market, side, price, self._whole(size), at)
             self._floor.publish(at)
 
     def crowd_snapshot(self, market: int, bids: Levels, asks: Levels, at: Micros) -> None:
@@ -269,7 +337,9 @@ class Engine:
         self.advance(at)
         if self._floor.over(market):
             return
-        wanted = {BUY: dict(bids), SELL: dict(asks)}
+        wanted = {
+            side: {price: self._whole(size) for price, size in levels} for side, levels in ((BUY, bids), (SELL, asks))
+        }
         for side, levels in wanted.items():
             for price, size in self.crowd_levels(market, side).items():
                 left = min(size, levels.get(price, Size(0)))
@@ -283,10 +353,13 @@ class Engine:
     def crowd_take(self, market: int, side: Side, price: Price, size: Size, at: Micros) -> None:
         """Let the crowd take up to `size` at a price or better, by price, then time; what finds nothing vanishes."""
         self.advance(at)
-        hits = self._floor.books[market].against(side).reach(price, size)
+        hits = self._floor.books[market].against(side).reach(price, self._whole(size))
         if hits and self._floor.trading(market):
             self._matching.crowd_take(market, side, price, hits, at)
             self._floor.publish(at)
+
+    def _whole(self, size: Size) -> Size:
+        return Size(size - size % self._floor.lot)
 
     # Time.
 

@@ -54,7 +54,17 @@ class RetrySettlement(msgspec.Struct, frozen=True):
     count: int
 
 
-Act = Disconnect | SetTick | SetStatus | Resolve | FailSettlement | RetrySettlement
+class ExpireTokens(msgspec.Struct, frozen=True):
+    """Let every token of a sign-in be too old."""
+
+
+class CancelByAdmin(msgspec.Struct, frozen=True):
+    """Cancel orders that rest, the oldest first, as the exchange's own people would."""
+
+    count: int
+
+
+Act = Disconnect | SetTick | SetStatus | Resolve | FailSettlement | RetrySettlement | ExpireTokens | CancelByAdmin
 
 
 class Acting(Behaviour):

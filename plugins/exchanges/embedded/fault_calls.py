@@ -15,12 +15,13 @@ from pmrun.runner.units import SECOND, Micros
 
 Calls = tuple[tuple[str, str], ...]  # method and path
 
-PLACES: Calls = (("POST", "/order"), ("POST", "/orders"))
+PLACES: Calls = (("POST", "/order"), ("POST", "/orders"), ("POST", "/api/v1/orders"))
 CANCELS: Calls = (
     ("DELETE", "/order"),
     ("DELETE", "/orders"),
     ("DELETE", "/cancel-all"),
     ("DELETE", "/cancel-market-orders"),
+    ("POST", "/api/v1/orders/*/cancel"),
 )
 ORDER_CALLS = PLACES + CANCELS
 HEARTBEAT: Calls = (("POST", "/v1/heartbeats"),)
@@ -135,6 +136,8 @@ class LostAfterAccept(Behaviour):
 
 
 def _did_something(call: Request, reply: Reply) -> bool:
+    if reply.status == 202:
+        return True
     if reply.status != 200:
         return False
     if (call.method, call.path) in PLACES:

@@ -35,7 +35,7 @@ def speaks_of(event: str, text: str) -> bool:
         return False
     message = json_of(text)
     events = message if isinstance(message, list) else [message]
-    return any(isinstance(found, dict) and found.get("event_type") == event for found in events)
+    return any(isinstance(found, dict) and event in (found.get("event_type"), found.get("type")) for found in events)
 
 
 def _text(message: Any) -> str:

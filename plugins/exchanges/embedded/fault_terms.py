@@ -40,6 +40,30 @@ class Name(StrEnum):
     CLOCK_SKEW = "clock_skew"
     RESOLVED = "resolved"
     HALTED = "halted"
+    TOKEN_EXPIRED = "token_expired"
+    LATE_FILL = "late_fill"
+    REJECTED_LATER = "rejected_later"
+    ADMIN_CANCEL = "admin_cancel"
+
+
+# What each protocol has no use for; the rest fits both.
+OF_SATORI = frozenset({Name.TOKEN_EXPIRED, Name.LATE_FILL, Name.REJECTED_LATER, Name.ADMIN_CANCEL})
+OF_POLYMARKET = frozenset(
+    {
+        Name.RESTARTING,
+        Name.CANCEL_ONLY,
+        Name.POST_ONLY,
+        Name.DISABLED,
+        Name.PARTIAL_BATCH,
+        Name.GHOST_FILL,
+        Name.RETRYING_TRADE,
+        Name.STALE_SNAPSHOT,
+        Name.INCOMPLETE_PAGE,
+        Name.NEW_ENUM,
+        Name.HEARTBEAT_LOSS,
+        Name.CLOCK_SKEW,
+    }
+)
 
 
 class Where(msgspec.Struct, frozen=True, kw_only=True):
@@ -235,6 +259,10 @@ TERMS: dict[Name, Terms] = {
         where=frozenset({"market"}), settings={"settled": (_word("0", "0.5", "1"), None)}, lasts=False, by_chance=False
     ),
     Name.HALTED: Terms(where=frozenset({"market"}), length=_s(60), by_chance=False),
+    Name.TOKEN_EXPIRED: Terms(lasts=False, by_chance=False),
+    Name.LATE_FILL: Terms(settings={"by": (seconds_from(0.001, 60), _s(0.5))}),
+    Name.REJECTED_LATER: Terms(),
+    Name.ADMIN_CANCEL: Terms(settings={"count": (whole_from(1, 1000), 1)}, lasts=False, by_chance=False),
 }
 
 

@@ -185,6 +185,14 @@ class Behaviour:
     def opened(self, channel: str, at: Micros) -> None:
         """Hear of a new socket."""
 
+    def late(self, at: Micros) -> int:
+        """Return how much later than usual the fill that was just matched is told."""
+        return 0
+
+    def rejects(self, at: Micros) -> bool:
+        """Tell whether an order that was taken fails when it is to be matched."""
+        return False
+
     def shift(self, at: Micros) -> int:
         """Return how far off the exchange's clock is."""
         return 0

@@ -6,13 +6,21 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
-from pmrun.plugins.exchanges.embedded import fault_answers, fault_calls, fault_drift, fault_frames, fault_markets
+from pmrun.plugins.exchanges.embedded import (
+    fault_answers,
+    fault_calls,
+    fault_custody,
+    fault_drift,
+    fault_frames,
+    fault_markets,
+)
 from pmrun.plugins.exchanges.embedded.fault_acts import Act, Acting, check_markets
 from pmrun.plugins.exchanges.embedded.fault_markets import Board, MarketActing, Markets
 from pmrun.plugins.exchanges.embedded.fault_script import load_script
 from pmrun.plugins.exchanges.embedded.fault_terms import Fault, Name
 from pmrun.plugins.exchanges.embedded.fault_timing import Behaviour, Leaving, Trigger, Visit
 from pmrun.plugins.exchanges.embedded.terms import Reply, Request
+from pmrun.runner.errors import ConfigError
 from pmrun.runner.units import Micros
 
 KEEPALIVE = "PONG"  # a frozen socket answers PING all the same (reference 5.4)
@@ -41,6 +49,10 @@ _SIMPLE: dict[Name, type[Behaviour]] = {
     Name.NEW_ENUM: fault_drift.NewEnum,
     Name.HEARTBEAT_LOSS: fault_calls.HeartbeatLoss,
     Name.CLOCK_SKEW: fault_calls.ClockSkew,
+    Name.TOKEN_EXPIRED: fault_custody.TokensExpired,
+    Name.LATE_FILL: fault_custody.LateFill,
+    Name.REJECTED_LATER: fault_custody.RejectedLater,
+    Name.ADMIN_CANCEL: fault_custody.AdminCancel,
 }
 _OF_MARKETS: dict[Name, type[MarketActing]] = {
     Name.TICK_CHANGE: fault_markets.TickChange,
@@ -69,6 +81,8 @@ class Faults:
         self._frames = _with_own("frames", self._working)
         self._watch = _with_own("watch", self._working)
         self._shift = _with_own("shift", self._working)
+        self._late = _with_own("late", self._working)
+        self._rejects = _with_own("rejects", self._working)
         self._started = False
         self._visit = Visit()
         self._last_leaving: dict[str, Micros] = {}  # by channel: frames that are not loose keep their order
@@ -159,6 +173,21 @@ class Faults:
     def clock(self, at: Micros) -> Micros:
         """Return what the exchange's own clock shows."""
         return Micros(at + sum(working.shift(at) for working in self._shift))
+
+    def late(self, at: Micros) -> int:
+        """Return how much later than usual the fill that was just matched is told."""
+        return sum(working.late(at) for working in self._late)
+
+    def rejects(self, at: Micros) -> bool:
+        """Tell whether the order whose turn it is fails its last validation."""
+        return any(working.rejects(at) for working in self._rejects)
+
+    def require(self, foreign: frozenset[Name], protocol: str) -> None:
+        """Raise ConfigError for a fault that a protocol has no use for."""
+        for number, fault in enumerate(self.script, start=1):
+            if fault.name in foreign:
+                allowed = ", ".join(name for name in Name if name not in foreign)
+                raise ConfigError(f"fault {number}", fault.name, f"{protocol} has one of {allowed}")
 
     def _behaviour(self, fault: Fault, seed: int, number: int) -> Behaviour:
         trigger = Trigger(fault, seed, number, self.fired)

@@ -11,21 +11,23 @@ from pmrun.plugins.exchanges.embedded.settlement import Leg
 from pmrun.plugins.exchanges.embedded.terms import BookReset, Event, LevelMoved, OrderMoved
 from pmrun.runner.facts import MarketStatus
 from pmrun.runner.market import Market, TokenId
-from pmrun.runner.units import Micros, Price, Side
+from pmrun.runner.units import Micros, Price, Side, Size
 
 
 class Floor:
     """Markets with their books, every order with its escrow, and what is to be told."""
 
-    def __init__(self, markets: Sequence[Market]) -> None:
+    def __init__(self, markets: Sequence[Market], lot: Size = Size(1)) -> None:
         """Open markets with empty books; what YES will pay is not known before its time."""
+        self.lot = lot  # every size is a multiple of it
         self.markets: tuple[Market, ...] = tuple(replace(market, settled_yes=None) for market in markets)
         self.status = [MarketStatus.TRADING if each.accepting_orders else MarketStatus.HALTED for each in markets]
         self.where = {market.token(side): (no, side) for no, market in enumerate(markets) for side in (YES, NO)}
-        self.books = [OrderBook() for _ in markets]
+        self.books = [OrderBook(lot) for _ in markets]
         self.last: list[tuple[Price, Side] | None] = [None for _ in markets]
         self.orders: dict[str, Order] = {}
         self.resting: dict[str, Order] = {}  # in order of arrival
+        self.pending: dict[str, Order] = {}  # taken, and not yet matched
         self.ledger = Ledger()
         self.events: list[Event] = []
         self._touched: dict[tuple[int, Side, Price], None] = {}
@@ -96,8 +98,9 @@ class Floor:
 
     def clear(self, market: int, status: str, at: Micros) -> None:
         """Take everything out of a market's book."""
-        for order in [order for order in self.resting.values() if order.market == market]:
-            self.end(order, status, at)
+        for order in [*self.resting.values(), *self.pending.values()]:
+            if order.market == market:
+                self.end(order, status, at)
         for _, side in self.books[market].sides():
             side.clear_crowd()
         self.reset(market)
@@ -105,6 +108,7 @@ class Floor:
     def _finish(self, order: Order, status: str, at: Micros) -> None:
         """End an order: what is left of its escrow is its owner's again."""
         self.resting.pop(order.ticket.order_id, None)
+        self.pending.pop(order.ticket.order_id, None)
         order.entry = None
         self._move_escrow(order, -order.escrow, at)
         order.status = status

@@ -39,9 +39,11 @@ from pmrun.plugins.exchanges.embedded.gamma import Gamma
 from pmrun.plugins.exchanges.embedded.identity import EOA, WALLET_KINDS, ApiKey, Identity, KeyCalls, Wallets, checksum
 from pmrun.plugins.exchanges.embedded.modes import Heartbeats, Mode, Modes
 from pmrun.plugins.exchanges.embedded.own_reads import OwnReads
+from pmrun.plugins.exchanges.embedded.permits import Permits
+from pmrun.plugins.exchanges.embedded.ports import NO_QUERY, SOCKET_PATHS, Query
 from pmrun.plugins.exchanges.embedded.replies import CallRefused, answer
 from pmrun.plugins.exchanges.embedded.routes import Routes, Services
-from pmrun.plugins.exchanges.embedded.terms import Reply, Request
+from pmrun.plugins.exchanges.embedded.terms import Event, Reply, Request
 from pmrun.plugins.exchanges.embedded.wire_out import Notice, Reporter
 from pmrun.runner.errors import ConfigError, ProtocolViolation
 from pmrun.runner.market import TokenId
@@ -92,14 +94,20 @@ class Host:
         faults: Faults | None = None,
         settings: HostSettings = HostSettings(),
         seed: int = 0,
+        news: Callable[[], list[Event]] | None = None,
     ) -> None:
-        """Open for calls; ConfigError where the settings or a market's token ids cannot be."""
+        """Open for calls; ConfigError where the settings or a market's token ids cannot be.
+
+        `news` reads the engine's events where another host reads them too.
+        """
         _check(engine, settings)
         self.engine = engine
         self.settings = settings
         self.wake: Callable[[], None] = lambda: None
         self.fired: Counter[str] = faults.fired if faults is not None else Counter()
         self.modes = Modes()
+        self.socket_paths: tuple[str, ...] = SOCKET_PATHS
+        self._news = news or engine.drain
         self._now = now
         self._crowd = crowd
         self._faults = faults
@@ -133,9 +141,17 @@ class Host:
                 self.modes,
                 settings.chain_id,
                 self._legs,
+                Permits(settings.closed_only, settings.allowances),
             ),
             own=OwnReads(
-                engine, reporter, identity, self._wallets, rewards.scores, settings.page_size, settings.allowances
+                engine,
+                reporter,
+                identity,
+                self._wallets,
+                rewards.scores,
+                settings.page_size,
+                settings.allowances,
+                self._promised,
             ),
             reads=MarketReads(engine, reporter, settings.listing_size, settings.geoblocked, settings.country),
             rewards=rewards,
@@ -184,6 +200,11 @@ class Host:
             self._welcomed.add(address)
             self._wallets.register(address, EOA, address)
             self.engine.deposit(address, self.settings.funds, at)
+
+    def _promised(self, address: str, kind: int) -> Cash:
+        """Return what a signer will find in a wallet that we learn of by its first order only."""
+        awaited = self.settings.open_to_all and self._wallets.of(address, kind) is None
+        return self.settings.funds if awaited else Cash(0)
 
     def _admit(self, key: ApiKey, wallet: str, kind: int, at: Micros) -> bool:
         """Whether a signer may spend from a wallet; the first to come with an unknown one is its owner."""
@@ -244,8 +265,10 @@ class Host:
 
     # Sockets.
 
-    def connect(self, path: str, send: Callable[[str], None], close: Callable[[int, str], None]) -> Connection:
-        """Serve a socket; ProtocolViolation when there is none at this path."""
+    def connect(
+        self, path: str, send: Callable[[str], None], close: Callable[[int, str], None], query: Query = NO_QUERY
+    ) -> Connection:
+        """Serve a socket, whatever the query; ProtocolViolation when there is none at this path."""
         kinds: dict[str, type[MarketConnection] | type[UserConnection]] = {
             MARKET_PATH: MarketConnection,
             USER_PATH: UserConnection,
@@ -357,7 +380,7 @@ class Host:
     # News.
 
     def _publish(self) -> None:
-        events = self.engine.drain()
+        events = self._news()
         if events:
             self._tell(self._reporter.notices(events))
 

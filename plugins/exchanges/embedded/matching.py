@@ -9,7 +9,7 @@ from uuid import UUID
 from pmrun.plugins.exchanges.embedded.book import Hit
 from pmrun.plugins.exchanges.embedded.floor import Floor
 from pmrun.plugins.exchanges.embedded.order import BUY, CANCELED_NO_MONEY, NO, YES, Order
-from pmrun.plugins.exchanges.embedded.settlement import MATCHED, Leg, Match, Settlements, taker_leg
+from pmrun.plugins.exchanges.embedded.settlement import MATCHED, Leg, Match, Settlements, custody_leg, taker_leg
 from pmrun.plugins.exchanges.embedded.terms import MakerPart, Printed, Ticket, TradeMoved, TradeView
 from pmrun.runner.units import Micros, Price, Side, Size, complement
 
@@ -101,13 +101,20 @@ class Matching:
         met = list(zip(makers, hits, strict=True))
         matches = [Match(self._taker_leg(taker, hit), _maker_leg(maker, hit)) for maker, hit in met]
         trade = self._view(taker, hits, tuple(_part(maker, hit) for maker, hit in met), bucket, at)
-        self._settlements.start(trade, matches)
+        stages = self._start(trade, matches, (taker, *makers))
         for match, maker in zip(matches, makers, strict=True):
             for order, leg in ((taker, match.taker), (maker, match.maker)):
                 if not order.of_crowd:
                     self._floor.fill(order, leg, trade.trade_id)
-        self._tell([order for order in (taker, *makers) if not order.of_crowd], trade, at)
+        self._tell([order for order in (taker, *makers) if not order.of_crowd], stages, at)
         return [match.taker for match in matches]
+
+    def _start(self, trade: TradeView, matches: Sequence[Match], orders: Sequence[Order]) -> list[TradeView]:
+        """Settle a trade at once where the exchange holds the money of anybody in it, else send it on its way."""
+        if any(order.ticket.custody is not None for order in orders):
+            return self._settlements.settle(trade, matches)
+        self._settlements.start(trade, matches)
+        return [trade]
 
     def _view(
         self, taker: Order, hits: Sequence[Hit], parts: tuple[MakerPart, ...], bucket: int, at: Micros
@@ -130,12 +137,12 @@ class Matching:
             bucket_index=bucket,
         )
 
-    def _tell(self, orders: Sequence[Order], trade: TradeView, at: Micros) -> None:
+    def _tell(self, orders: Sequence[Order], stages: Sequence[TradeView], at: Micros) -> None:
         for api_key in dict.fromkeys(order.ticket.api_key for order in orders):
-            self._trades_of[api_key].append(trade.trade_id)
+            self._trades_of[api_key].append(stages[0].trade_id)
         for order in orders:
             self._floor.tell(order, "UPDATE", at)
-        self._floor.events.append(TradeMoved(at, trade))
+        self._floor.events.extend(TradeMoved(at, trade) for trade in stages)
 
     def _maker(self, taker: Order, hit: Hit) -> Order:
         if hit.entry.order_id is not None:
@@ -144,6 +151,9 @@ class Matching:
 
     def _taker_leg(self, taker: Order, hit: Hit) -> Leg:
         ticket, market = taker.ticket, self._floor.markets[taker.market]
+        if ticket.custody is not None:
+            price = taker.own(hit.price)
+            return custody_leg(ticket.custody, ticket.wallet, ticket.token, ticket.side, price, hit.size, maker=False)
         wallet = None if taker.of_crowd else ticket.wallet
         return taker_leg(market, wallet, ticket.token, ticket.side, taker.own(hit.price), hit.size)
 
@@ -176,5 +186,7 @@ def _part(maker: Order, hit: Hit) -> MakerPart:
 
 def _maker_leg(maker: Order, hit: Hit) -> Leg:
     ticket = maker.ticket
+    if ticket.custody is not None:
+        return custody_leg(ticket.custody, ticket.wallet, ticket.token, ticket.side, ticket.price, hit.size, maker=True)
     wallet = None if maker.of_crowd else ticket.wallet
     return Leg(wallet, ticket.token, ticket.side, ticket.price, hit.size, rested=True)

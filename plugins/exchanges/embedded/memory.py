@@ -19,7 +19,7 @@ from trio_websocket import (
 
 from pmrun.plugins.exchanges.embedded.links import Link
 from pmrun.plugins.exchanges.embedded.outbox import TEXT_ONLY, Outbox
-from pmrun.plugins.exchanges.embedded.ports import SOCKET_PATHS, Exchange
+from pmrun.plugins.exchanges.embedded.ports import Exchange, Query
 from pmrun.plugins.exchanges.embedded.terms import Reply, Request
 from pmrun.runner.units import SECOND, Micros
 
@@ -77,12 +77,13 @@ class MemoryNetwork:
         place = urlsplit(url)
         if self.refuse_connections:
             raise ConnectionRefusedError(f"connection refused: {url}")
-        if place.path not in SOCKET_PATHS:
+        if place.path not in self._host.socket_paths:
             raise ConnectionRejected(404, (), b"")
         link = Link(frozen=self._frozen)
         self._links.add(link)
         nursery = self._running()
-        nursery.start_soon(self._serve_socket, link, place.path)
+        query = parse_qs(place.query, keep_blank_values=True)
+        nursery.start_soon(self._serve_socket, link, place.path, query)
         try:
             opened = await nursery.start(_hold_client, link, place.netloc, place.path)
         except BaseException:
@@ -154,22 +155,22 @@ class MemoryNetwork:
     def _forget(self, call: "_Call") -> None:
         self._calls.discard(call)
 
-    async def _serve_socket(self, link: Link, path: str) -> None:
+    async def _serve_socket(self, link: Link, path: str, query: Query) -> None:
         try:
             async with trio.open_nursery() as nursery:
                 peer = None
                 with trio.move_on_after(HANDSHAKE):
                     peer = await (await wrap_server_stream(nursery, link.server)).accept()
                 if peer is not None:
-                    await self._converse(peer, link, path)
+                    await self._converse(peer, link, path, query)
                 nursery.cancel_scope.cancel()
         finally:
             self._links.discard(link)
             link.server.close()
 
-    async def _converse(self, peer: WebSocketConnection, link: Link, path: str) -> None:
+    async def _converse(self, peer: WebSocketConnection, link: Link, path: str, query: Query) -> None:
         outbox = Outbox()
-        connection = self._host.connect(path, outbox.send, outbox.close)
+        connection = self._host.connect(path, outbox.send, outbox.close, query)
         try:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(self._deliver, outbox, peer, link)

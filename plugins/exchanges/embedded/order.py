@@ -8,12 +8,15 @@ from pmrun.runner.market import Market, Outcome, TokenId
 from pmrun.runner.units import Micros, Price, Side, Size, cash_paid, complement
 
 # Where an order stands (reference 5.3).
+PENDING: Final = "PENDING"  # taken, its escrow held, and not yet matched
 LIVE: Final = "LIVE"
 FILLED: Final = "MATCHED"
 CANCELED: Final = "CANCELED"
 CANCELED_EXPIRED: Final = "CANCELED_EXPIRED_ORDER"
 CANCELED_RESOLVED: Final = "CANCELED_MARKET_RESOLVED"
 CANCELED_NO_MONEY: Final = "CANCELED_NOT_ENOUGH_BALANCE"
+CANCELED_BY_ADMIN: Final = "CANCELED_BY_ADMIN"
+CANCELED_INVALID: Final = "CANCELED_INVALID"  # it was taken, and could not be matched when its turn came
 
 AT_ONCE: Final = frozenset({TimeInForce.FOK, TimeInForce.FAK})  # never rest
 YES, NO, BUY, SELL = Outcome.YES, Outcome.NO, Side.BUY, Side.SELL

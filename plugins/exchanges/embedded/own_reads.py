@@ -15,7 +15,7 @@ from pmrun.plugins.exchanges.embedded.terms import OrderView, Reply, Request, Tr
 from pmrun.plugins.exchanges.embedded.wire_out import Reporter
 from pmrun.plugins.exchanges.embedded.wire_own import order_row, sides_of, trade_row
 from pmrun.runner.market import Outcome, TokenId
-from pmrun.runner.units import Micros
+from pmrun.runner.units import Cash, Micros
 
 _UNLIMITED = 2**256 - 1
 _SPENDERS = (EXCHANGE_V2, NEG_RISK_EXCHANGE_V2, EXCHANGE_V3)
@@ -40,6 +40,10 @@ class Engine(Protocol):
         """Return what a wallet has on chain, in base units."""
 
 
+def _nothing(address: str, kind: int) -> Cash:
+    return Cash(0)
+
+
 class OwnReads:
     """What a caller may read of itself (L2)."""
 
@@ -52,8 +56,13 @@ class OwnReads:
         scores: Callable[[OrderView, Micros], bool],
         page_size: int,
         allowances: Mapping[str, int],
+        promised: Callable[[str, int], Cash] = _nothing,
     ) -> None:
-        """Take the parts; `scores` says whether an order earns rewards, `allowances` which contracts are limited."""
+        """Take the parts; `scores` says whether an order earns rewards, `allowances` which contracts are limited.
+
+        `promised` says what a signer's wallet of a kind will hold that has not shown itself yet.
+        """
+        self._promised = promised
         self._engine = engine
         self._reporter = reporter
         self._identity = identity
@@ -106,7 +115,10 @@ class OwnReads:
         if kind not in {str(known) for known in WALLET_KINDS}:
             raise CallRefused(400, "Invalid signature_type")
         wallet = self._wallets.of(key.address, int(kind))
-        balance = self._engine.balance(wallet, token) if wallet is not None else 0
+        if wallet is not None:
+            balance = self._engine.balance(wallet, token)
+        else:
+            balance = self._promised(key.address, int(kind)) if token is None else 0
         return {"balance": str(balance), "allowances": self._allowances}
 
     def update_balance(self, request: Request, clock: Micros, at: Micros) -> Reply:

@@ -1,11 +1,13 @@
 """What a network needs of the host of an exchange."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Protocol
 
 from pmrun.plugins.exchanges.embedded.terms import Reply, Request
 from pmrun.runner.units import Micros
 
+Query = Mapping[str, list[str]]
+NO_QUERY: Query = {}
 SOCKET_PATHS = ("/ws/market", "/ws/user")
 
 
@@ -23,6 +25,7 @@ class Exchange(Protocol):
     """What a network needs of the host of an exchange."""
 
     wake: Callable[[], None]
+    socket_paths: tuple[str, ...]
 
     def now(self) -> Micros:
         """Return the exchange's own time."""
@@ -30,8 +33,10 @@ class Exchange(Protocol):
     def answer(self, request: Request) -> Reply:
         """Answer one call."""
 
-    def connect(self, path: str, send: Callable[[str], None], close: Callable[[int, str], None]) -> Socket:
-        """Serve a socket."""
+    def connect(
+        self, path: str, send: Callable[[str], None], close: Callable[[int, str], None], query: Query = NO_QUERY
+    ) -> Socket:
+        """Serve a socket; `query` is what was asked beside the path."""
 
     def pump(self) -> Micros | None:
         """Bring everything up to now; return when it next wants to be called."""

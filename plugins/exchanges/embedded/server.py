@@ -39,6 +39,8 @@ class Server(msgspec.Struct, frozen=True):
     ws_market: str
     ws_user: str
     geoblock: str
+    satori: str
+    satori_socket: str
 
     @property
     def urls(self) -> dict[str, str]:
@@ -93,6 +95,8 @@ def _server(place: str) -> Server:
         ws_market=f"ws://{place}{SOCKET_PATHS[0]}",
         ws_user=f"ws://{place}{SOCKET_PATHS[1]}",
         geoblock=f"{web}/api/geoblock",
+        satori=f"{web}/api/v1",
+        satori_socket=f"ws://{place}/ws",
     )
 
 
@@ -206,7 +210,7 @@ class _Gate:
         await response(asked.scope, asked.receive, send)
 
     async def _serve_socket(self, peer: WebSocket, stream: trio.SocketStream) -> None:
-        if peer.scope["path"] not in SOCKET_PATHS:
+        if peer.scope["path"] not in self._host.socket_paths:
             await peer.close()  # before it is accepted: refused with 403
             return
         await peer.accept()
@@ -221,7 +225,8 @@ class _Gate:
 
     async def _converse(self, peer: WebSocket, outbox: Outbox, stream: trio.SocketStream) -> None:
         with self._noticing():
-            connection = self._host.connect(peer.scope["path"], outbox.send, outbox.close)
+            query = _query(peer.scope)
+            connection = self._host.connect(peer.scope["path"], outbox.send, outbox.close, query)
         try:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(outbox.deliver, peer.send_text, peer.close, stream.socket.close)
@@ -241,11 +246,15 @@ class _Gate:
         self._ring()
 
 
+def _query(scope: Any) -> dict[str, list[str]]:
+    return parse_qs(scope["query_string"].decode("latin-1"), keep_blank_values=True)
+
+
 async def _as_asked(asked: WebRequest) -> Request:
     return Request(
         method=asked.method,
         path=asked.scope["path"],
-        query=parse_qs(asked.scope["query_string"].decode("latin-1"), keep_blank_values=True),
+        query=_query(asked.scope),
         headers=dict(asked.headers),
         body=await asked.body(),
     )

@@ -19,7 +19,7 @@ from pmrun.plugins.exchanges.embedded.ledger import (
     Part,
     moved,
 )
-from pmrun.plugins.exchanges.embedded.terms import SettlementPace, TradeView
+from pmrun.plugins.exchanges.embedded.terms import Custody, SettlementPace, TradeView
 from pmrun.runner.market import Market, TokenId
 from pmrun.runner.orders import Settlement
 from pmrun.runner.units import ONE, Cash, Micros, Price, Side, Size, cash_paid, cash_received
@@ -38,6 +38,7 @@ class Leg(NamedTuple):
     size: Size
     fee: Cash = Cash(0)
     rested: bool = False  # what it gives is in escrow
+    rebate: Cash = Cash(0)  # what it gets back of the fees
 
     @property
     def gives(self) -> tuple[str, int]:
@@ -75,6 +76,19 @@ def taker_leg(
     return Leg(wallet, token, side, price, size, fee, rested)
 
 
+def custody_leg(
+    custody: Custody, wallet: str, token: TokenId, side: Side, price: Price, size: Size, *, maker: bool
+) -> Leg:
+    """Return the half of a party whose money the exchange holds, already in escrow: with a seller's fee, or a rebate.
+
+    The fee is rounded up to a base unit, the rebate down.
+    """
+    notional = cash_received(price, size)
+    fee = -(-notional * custody.seller_fee_ppm // 1_000_000) if side is Side.SELL else 0
+    rebate = notional * custody.maker_rebate_ppm // 1_000_000 if maker else 0
+    return Leg(wallet, token, side, price, size, Cash(fee), True, Cash(rebate))
+
+
 def reservation(matches: Iterable[Match]) -> list[Movement]:
     """Return what moves at the match: each wallet's share of it becomes pending."""
     movements: list[Movement] = []
@@ -102,8 +116,10 @@ def delivery(matches: Iterable[Match]) -> list[Movement]:
         parts = [Movement(leg.account(Part.PENDING), leg.gives[0], -leg.gives[1]) for leg in match]
         parts += [Movement(leg.account(Part.AVAILABLE), *leg.gets) for leg in match]
         parts += _minted(match)
-        if match.taker.fee:
-            parts.append(Movement(FEES, COLLATERAL, match.taker.fee))
+        parts += [Movement(leg.account(Part.AVAILABLE), COLLATERAL, leg.rebate) for leg in match if leg.rebate]
+        fees = sum(leg.fee - leg.rebate for leg in match)
+        if fees:
+            parts.append(Movement(FEES, COLLATERAL, fees))
         over = -sum(part.amount for part in parts if part.asset == COLLATERAL)
         if over:
             parts.append(Movement(ROUNDING, COLLATERAL, over))
@@ -164,6 +180,15 @@ class Settlements:
         self._trades[trade.trade_id] = trade
         self._matches[trade.trade_id] = matches
         self._schedule(trade)
+
+    def settle(self, trade: TradeView, matches: Sequence[Match]) -> list[TradeView]:
+        """Carry out a new trade in one entry, and return its stages, all of them of this moment."""
+        why = f"trade {trade.trade_id}"
+        self._ledger.post(trade.matched_at, why, [*reservation(matches), *delivery(matches)])
+        mined = replace(trade, status=MINED, transaction=f"0x{sha256(why.encode()).hexdigest()}")
+        stages = [trade, mined, replace(mined, status=CONFIRMED)]
+        self._trades[trade.trade_id] = stages[-1]
+        return stages
 
     def trade(self, trade_id: str) -> TradeView:
         """Return a trade at its latest stage."""

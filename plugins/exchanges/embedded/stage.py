@@ -9,20 +9,20 @@ from functools import partial
 
 import trio
 
+from pmrun.plugins.exchanges.embedded.billing import FEED, SIMULATED, WALL
 from pmrun.plugins.exchanges.embedded.crowd import Crowd
 from pmrun.plugins.exchanges.embedded.engine import Engine
 from pmrun.plugins.exchanges.embedded.faults import Faults
-from pmrun.plugins.exchanges.embedded.host import Host, HostSettings
+from pmrun.plugins.exchanges.embedded.protocols import Speaks, addresses, lot_of, open_host
 from pmrun.plugins.exchanges.embedded.server import Server, serve
 from pmrun.plugins.exchanges.embedded.terms import Event, OrderMoved, TradeMoved
 from pmrun.plugins.exchanges.embedded.timeline import Rounds, endless, moved
-from pmrun.plugins.exchanges.embedded.verb import FEED, SIMULATED, WALL
 from pmrun.runner.assembly import Plan, plan
 from pmrun.runner.compose import compose_config
 from pmrun.runner.orders import Settlement
 from pmrun.runner.ports import FeedData
 from pmrun.runner.run import open_feed
-from pmrun.runner.units import Micros, format_cash
+from pmrun.runner.units import Micros, Size, format_cash
 
 NAMES = {
     "clob": "CLOB",
@@ -31,6 +31,8 @@ NAMES = {
     "ws_market": "market socket",
     "ws_user": "user socket",
     "geoblock": "geoblock",
+    "satori": "SatoriEx",
+    "satori_socket": "its socket",
 }
 
 
@@ -70,8 +72,8 @@ def _time_of_feed(first: Micros, speed: float) -> Callable[[], Micros]:
 class _CountingEngine(Engine):
     """An engine that counts what it tells."""
 
-    def __init__(self, data: FeedData, seed: int) -> None:
-        super().__init__(data.markets, seed=seed)
+    def __init__(self, data: FeedData, seed: int, lot: Size) -> None:
+        super().__init__(data.markets, seed=seed, lot=lot)
         self.placed = self.traded = 0
 
     def drain(self) -> list[Event]:
@@ -96,22 +98,29 @@ class _Stage:
             now = _time_of_feed(data.info.first_at, given.speed)
         self.info = data.info
         self.markets = len(data.markets)
-        self.engine = _CountingEngine(data, seed)
+        self.speaks = Speaks(given.protocol)
+        self.engine = _CountingEngine(data, seed, lot_of(self.speaks))
         crowd = Rounds(self.engine, data) if given.loop else Crowd(self.engine, data)
-        settings = HostSettings(open_to_all=True, funds=given.funds)
-        self.host = Host(self.engine, now, crowd, faults, settings, seed)
+        self.opened = open_host(self.speaks, self.engine, crowd, now, faults, given.funds, seed)
+        self.host = self.opened.host
 
     def open(self, server: Server, given: argparse.Namespace) -> None:
         """Say where it is."""
+        urls, accounts = addresses(self.speaks, server.urls), self.opened.credentials()
         if given.json:
             about = {"simulated": True, "feed": self.info.name, "source": self.info.source, "markets": self.markets}
-            print(json.dumps({**about, **server.urls}), flush=True)
+            if accounts:
+                about["accounts"] = accounts
+            print(json.dumps({**about, **urls}), flush=True)
             return
         print(SIMULATED)
         print(f"{'markets':<14} {self.markets}, {self.info.name}, {self.info.source}")
         print(f"{'funds':<14} ${format_cash(given.funds)} for each new account")
-        for name, url in server.urls.items():
+        for name, url in urls.items():
             print(f"{NAMES[name]:<14} {url}")
+        for account in accounts:
+            print(f"{'account':<14} {account['email']} {account['password']} (simulated)")
+            print(f"{'its token':<14} {account['personal_access_token']}")
         print("Ctrl-C stops it", flush=True)
 
     def close(self, as_json: bool) -> None:

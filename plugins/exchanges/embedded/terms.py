@@ -21,6 +21,16 @@ class TimeInForce(StrEnum):
     FAK = "FAK"
 
 
+class Custody(msgspec.Struct, frozen=True, kw_only=True):
+    """How an order trades where the exchange itself holds the money: settled at once, with fees of its own (V3).
+
+    Millionths: of a seller's proceeds, whether its order rested or not, and of what a maker traded.
+    """
+
+    seller_fee_ppm: int = 0
+    maker_rebate_ppm: int = 0
+
+
 class Ticket(msgspec.Struct, frozen=True, kw_only=True):
     """An order as its owner signed it; price and side are those of the token."""
 
@@ -34,6 +44,7 @@ class Ticket(msgspec.Struct, frozen=True, kw_only=True):
     time_in_force: TimeInForce = TimeInForce.GTC
     expires_at: Micros | None = None  # when it really ends: a minute before what was sent
     post_only: bool = False
+    custody: Custody | None = None  # None: its wallet is on chain, and the market's own fees apply
 
 
 class Placed(msgspec.Struct, frozen=True, kw_only=True):

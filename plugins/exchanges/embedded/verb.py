@@ -3,13 +3,12 @@
 import argparse
 
 from pmrun.plugins.exchanges.embedded.address import parse_bind
+from pmrun.plugins.exchanges.embedded.billing import FEED, SIMULATED, WALL
 from pmrun.runner.errors import ConfigError
 from pmrun.runner.units import Cash, parse_cash
 from pmrun.runner.verbs import VerbParser
 
-SIMULATED = "simulated exchange: simulated markets, simulated money, this machine only"
 SLOWEST, FASTEST = 0.001, 10_000.0
-WALL, FEED = "wall", "feed"
 
 
 def exchange(arguments: list[str]) -> int:
@@ -32,6 +31,9 @@ def _parser() -> VerbParser:
     parser.add_argument("--speed", type=float, default=1.0, metavar="X", help="seconds of the feed in one of ours")
     parser.add_argument("--clock", choices=(WALL, FEED), default=WALL, help="the exchange's time: ours, or the feed's")
     parser.add_argument("--loop", action="store_true", help="begin the feed again when it is over")
+    parser.add_argument(
+        "--protocol", choices=("polymarket", "satori", "both"), default="polymarket", help="which exchange it is"
+    )
     parser.add_argument("--json", action="store_true", help="one line at the start and one at the end, for scripts")
     return parser
 

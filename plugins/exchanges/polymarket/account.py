@@ -4,11 +4,11 @@ import os
 import traceback
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING
 
 import trio
 from loguru import logger
 
+from pmrun.plugins.exchanges.polymarket.account_folder import account_folder
 from pmrun.plugins.exchanges.polymarket.audit_file import AuditFile
 from pmrun.plugins.exchanges.polymarket.credentials import ApiKey, Secret
 from pmrun.plugins.exchanges.polymarket.exchange import PolymarketExchange, Wire
@@ -18,16 +18,13 @@ from pmrun.plugins.exchanges.polymarket.rest import Rest
 from pmrun.plugins.exchanges.polymarket.signing import Signer
 from pmrun.plugins.exchanges.polymarket.start import truth
 from pmrun.plugins.exchanges.polymarket.streams import UserAuth, UserListener, UserSocket
-from pmrun.plugins.exchanges.polymarket.trading_terms import Caps, Pace
+from pmrun.plugins.exchanges.polymarket.trading_terms import AccountTerms
 from pmrun.plugins.exchanges.polymarket.wire_rest import OpenOrder
 from pmrun.runner.account_file import AccountFile
 from pmrun.runner.errors import ConfigError, ExchangeError
 from pmrun.runner.ports import LiveSetup
 from pmrun.runner.units import Micros, Side
 from pmrun.runner.wallet_lock import hold_wallet
-
-if TYPE_CHECKING:
-    from pmrun.plugins.executors.live import Live
 
 log = logger.bind(module="orders")
 UNATTENDED = 5.0  # seconds that a start may take with bids of an earlier session resting
@@ -45,18 +42,16 @@ class MayRest(ExchangeError):
 
 @asynccontextmanager
 async def connected(
-    settings: "Live", data: LiveMarkets, setup: LiveSetup, key: Secret, funder: str | None, api_key: ApiKey | None
+    terms: AccountTerms, data: LiveMarkets, setup: LiveSetup, key: Secret, funder: str | None, api_key: ApiKey | None
 ) -> AsyncIterator[PolymarketExchange]:
     """Take the wallet, learn the truth, and trade until the block ends; what rests then is cancelled.
 
     Raises ConfigError for a wallet that another engine trades, ExchangeError for an account that cannot trade.
     """
-    signer = Signer(key, signature_type=settings.signature_type, funder=funder)
+    signer = Signer(key, signature_type=terms.signature_type, funder=funder)
     address, began = signer.wallet.funder, setup.now()
-    with (
-        hold_wallet(address, setup.name, began, settings.folder),
-        AccountFile.open(address, settings.folder) as account,
-    ):
+    folder = account_folder(terms.folder, data.clob_url)
+    with hold_wallet(address, setup.name, began, folder), AccountFile.open(address, folder) as account:
         rest = data.account_rest(signer, api_key, AuditFile(setup.directory))
         if rest.api_key is None:
             await rest.create_or_derive_key()
@@ -70,7 +65,7 @@ async def connected(
         if patience.cancelled_caught:
             await _withdraw_bids(rest, account)
             found = await truth(rest, account, data.markets, setup.now)
-        wire = Wire(rest, signer, _user_socket(data, rest, setup.now), account, _caps(settings), _pace(settings))
+        wire = Wire(rest, signer, _user_socket(data, rest, setup.now), account, terms.caps, terms.pace)
         exchange = PolymarketExchange(setup, data, wire, found)
         try:
             async with trio.open_nursery() as nursery:
@@ -119,16 +114,6 @@ async def _break_off(exchange: PolymarketExchange, error: BaseException) -> None
 async def _may_trade(rest: Rest) -> None:
     if await rest.closed_only():
         raise ConfigError("live", "closed only", "the exchange lets this account close and nothing else")
-
-
-def _caps(settings: "Live") -> Caps:
-    assert settings.max_order_usd is not None, "an armed executor has its caps"
-    assert settings.max_resting_usd is not None, "an armed executor has its caps"
-    return Caps(order=settings.max_order_usd, resting=settings.max_resting_usd)
-
-
-def _pace(settings: "Live") -> Pace:
-    return Pace(sweep=settings.sweep, heartbeat=settings.heartbeat, blind=settings.blind)
 
 
 def _user_socket(data: LiveMarkets, rest: Rest, now: Callable[[], Micros]) -> Callable[[UserListener], UserSocket]:

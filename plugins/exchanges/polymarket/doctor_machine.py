@@ -3,13 +3,14 @@
 import stat
 from pathlib import Path
 
+from pmrun.plugins.exchanges.polymarket.account_folder import account_folder
 from pmrun.plugins.exchanges.polymarket.account_reader import reading
 from pmrun.plugins.exchanges.polymarket.doctor_findings import Finding, misconfigured, ok, refused, warning
 from pmrun.plugins.exchanges.polymarket.doctor_subject import Subject
 from pmrun.plugins.exchanges.polymarket.limits_shown import limits_shown, moment
 from pmrun.runner.environment import FILE
 from pmrun.runner.errors import ConfigError
-from pmrun.runner.private_files import file_of, state_folder
+from pmrun.runner.private_files import file_of
 from pmrun.runner.units import format_cash
 from pmrun.runner.wallet_lock import hold_wallet
 
@@ -51,7 +52,7 @@ async def caps(subject: Subject) -> list[Finding]:
 async def lock(subject: Subject) -> list[Finding]:
     """See whether an engine trades this wallet; the lock is tried for a moment, and none is made."""
     address, folder = _account(subject)
-    if not file_of(address, state_folder(folder), ".lock").exists():
+    if not file_of(address, folder, ".lock").exists():
         return [ok("wallet lock", f"free: {address} was never traded from here")]
     try:
         with hold_wallet(address, NAME, subject.now(), folder):
@@ -66,7 +67,7 @@ async def account_file(subject: Subject) -> list[Finding]:
     address, folder = _account(subject)
     with reading(address, folder) as reader:
         if reader is None:
-            return [ok("account file", f"none yet in {state_folder(folder)}: the first session makes it")]
+            return [ok("account file", f"none yet in {folder}: the first session makes it")]
         account = reader.account
         last, left, moving = account.unclean(), len(account.unfinished()), len(account.unsettled())
     counted = f"{left} orders not known to have ended, {moving} fills not settled"
@@ -96,7 +97,7 @@ async def limits(subject: Subject) -> list[Finding]:
     return found or [ok("limits", f"none of {len(subject.limits)} is tripped")]
 
 
-def _account(subject: Subject) -> tuple[str, Path | None]:
+def _account(subject: Subject) -> tuple[str, Path]:
     assert subject.signer is not None, "needs the private key"
     assert subject.live is not None, "an account is live"
-    return subject.signer.maker, subject.live.folder
+    return subject.signer.maker, account_folder(subject.live.folder, subject.feed.clob_url)

@@ -5,11 +5,12 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import trio
 
 from pmrun.runner.assembly import Plan, plan
+from pmrun.runner.capabilities import Lacking
 from pmrun.runner.compose import compose_config
 from pmrun.runner.live import clock
 from pmrun.runner.progress import Progress
@@ -31,19 +32,36 @@ def main(arguments: list[str]) -> int:
     from pmrun.plugins.exchanges.polymarket.doctor import live_feed
     from pmrun.plugins.exchanges.polymarket.doctor_findings import exit_code
 
-    feed = live_feed(made)
-    found = _looked(made, given.heartbeat)
+    feed: Any = made.feed if _brings_its_own(made) else live_feed(made)
+    source, simulated = str(getattr(feed, "clob_url", "") or feed.url), bool(feed.simulated)
+    found = [*_looked(made, given.heartbeat), *_stand_ins(made)]
     if given.json:
-        print(json.dumps(_plain(found, feed.clob_url, feed.simulated), indent=1, ensure_ascii=False))
+        print(json.dumps(_plain(found, source, simulated), indent=1, ensure_ascii=False))
     else:
-        _show(found, feed.clob_url, feed.simulated)
+        _show(found, source, simulated, getattr(feed, "title", "Polymarket"))
     return exit_code(found)
+
+
+def _brings_its_own(made: Plan) -> bool:
+    """Whether the feed's exchange has checks of its own."""
+    return callable(getattr(made.feed, "examine", None))
+
+
+def _stand_ins(made: Plan) -> "list[Finding]":
+    """Say what is done in the place of what the exchange lacks (V5)."""
+    from pmrun.plugins.exchanges.polymarket.doctor_findings import ok
+
+    return [ok("capabilities", str(each)) for each in made.substitutions]
 
 
 def planned(overrides: list[str]) -> Plan:
     """Build what a run of these overrides would be made of; without a strategy, as with reward_mm."""
-    strategy = [] if any(each.startswith("strategy=") for each in overrides) else ["strategy=reward_mm"]
-    return plan(compose_config([*strategy, *overrides]))
+    if any(each.startswith("strategy=") for each in overrides):
+        return plan(compose_config(overrides))
+    try:
+        return plan(compose_config(["strategy=reward_mm", *overrides]))
+    except Lacking:  # it is not for this exchange; the account is looked at all the same
+        return plan(compose_config(["strategy=level_mm", *overrides]))
 
 
 def _looked(made: Plan, heartbeat: bool) -> "list[Finding]":
@@ -59,8 +77,11 @@ def _first(error: BaseException) -> BaseException:
 
 
 async def _look(made: Plan, heartbeat: bool) -> "list[Finding]":
-    from pmrun.plugins.exchanges.polymarket.doctor import examine
+    from pmrun.plugins.exchanges.polymarket.doctor import examine as of_polymarket
     from pmrun.plugins.exchanges.polymarket.live_markets import real_network
+
+    feed: Any = made.feed
+    examine = feed.examine if _brings_its_own(made) else of_polymarket
 
     stop = Stop()
     with stop.listening(), stop.ends_the_wait(), Progress(show=True) as progress:
@@ -87,10 +108,10 @@ def _plain(found: "Sequence[Finding]", source: str, simulated: bool) -> dict[str
     return {"exchange": source, "simulated": simulated, "could_trade": not code, "exit_code": code, "checks": checks}
 
 
-def _show(found: "Sequence[Finding]", source: str, simulated: bool) -> None:
+def _show(found: "Sequence[Finding]", source: str, simulated: bool, title: str) -> None:
     from pmrun.plugins.exchanges.polymarket.doctor_findings import lines, table, verdict
 
-    print(f"{'simulated exchange' if simulated else 'Polymarket'} at {source}")
+    print(f"{'simulated exchange' if simulated else title} at {source}")
     if sys.stdout.isatty():
         from rich.console import Console
 

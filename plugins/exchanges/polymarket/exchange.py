@@ -21,9 +21,10 @@ from pmrun.plugins.exchanges.polymarket.trading import Trading
 from pmrun.plugins.exchanges.polymarket.trading_terms import Caps, Pace, Told
 from pmrun.runner.account_file import AccountFile
 from pmrun.runner.errors import ProtocolViolation
-from pmrun.runner.facts import BookChanged, Fact, FeedLost, FeedRestored, StatusChanged, TickChanged
+from pmrun.runner.facts import BookChanged, Fact, FeedLost, FeedRestored, OrderNews, StatusChanged, TickChanged
 from pmrun.runner.intents import Intent
 from pmrun.runner.market import MarketNo, Outcome
+from pmrun.runner.orders import News
 from pmrun.runner.ports import LiveSetup
 from pmrun.runner.units import Micros
 
@@ -99,8 +100,8 @@ class PolymarketExchange(UserListener):
         return [*self._opening]
 
     def next_due(self) -> Micros | None:
-        """Return now where facts wait."""
-        return self._now() if self._facts else None
+        """Return now where facts wait that say anything new."""
+        return self._now() if self._has_news() else None
 
     def changed_since(self) -> Micros | None:
         """Return when the first book changed that the desk was not told of; none while books are not trusted."""
@@ -130,7 +131,7 @@ class PolymarketExchange(UserListener):
 
     def busy(self) -> bool:
         """Whether answers, trades or settlements are awaited."""
-        return self.trading.busy() or bool(self._facts)
+        return self.trading.busy() or self._has_news()
 
     async def finish(self) -> list[str]:
         """Verify that nothing rests but what the settings leave (R13); reconcile a last time."""
@@ -157,7 +158,12 @@ class PolymarketExchange(UserListener):
         for fact in facts:
             self.accounting.keep(fact)
         self._facts += facts
-        self._setup.bell.ring()
+        if self._has_news():
+            self._setup.bell.ring()
+
+    def _has_news(self) -> bool:
+        """Whether the desk has to be woken; mere words wait until it wakes anyhow."""
+        return any(not isinstance(fact, OrderNews) or fact.news is not News.SEEN for fact in self._facts)
 
     # Trouble: while there is any, nothing is quoted.
 

@@ -9,6 +9,7 @@ from loguru import logger
 
 from pmrun.plugins.exchanges.polymarket.rest import Rest
 from pmrun.plugins.exchanges.polymarket.trading_terms import Pace
+from pmrun.plugins.exchanges.polymarket.trouble import Trouble
 from pmrun.runner.errors import ExchangeError, ProtocolViolation
 from pmrun.runner.units import SECOND, Micros
 
@@ -35,6 +36,7 @@ class Heart:
         self._trouble = trouble
         self._look = look
         self._counts = counts
+        self._silent = Trouble(log, "heartbeat", now)
         self._beating = False
         self._id = ""
         self._begun = trio.Event()
@@ -72,12 +74,13 @@ class Heart:
             self._missed(str(error) or f"no answer within {self._pace.heartbeat_within / SECOND:g} s")
             return False
         self._beaten = self._now()
+        self._silent.over()
         self._trouble(NO_HEARTBEAT, False)
         return True
 
     def _missed(self, why: str) -> None:
         self._counts["heartbeats_failed"] += 1
-        log.warning("heartbeat: {}", why)
+        self._silent.met(why)
         if self._beaten is None or self._now() - self._beaten > self._pace.heartbeat_lost:
             self._trouble(NO_HEARTBEAT, True)
             self._look()

@@ -2,8 +2,9 @@
 
 from collections import Counter
 
+from pmrun.plugins.exchanges.polymarket import words
 from pmrun.plugins.exchanges.polymarket.debts import Debts
-from pmrun.plugins.exchanges.polymarket.fills import own_parts
+from pmrun.plugins.exchanges.polymarket.fills import OwnPart, own_parts
 from pmrun.plugins.exchanges.polymarket.news import OrderKind, OrderSeen, OrderStatus, TradeSeen, TradeStatus
 from pmrun.plugins.exchanges.polymarket.order_record import Judged, Record, Snapshot, Standing
 from pmrun.plugins.exchanges.polymarket.wire_rest import CancelAnswer, OpenOrder, OrderAnswer, Verdict
@@ -82,22 +83,26 @@ class OrderLife:
     def answered(self, record: Record, answer: OrderAnswer, at: Micros) -> list[Fact]:
         """Take the answer to an order (O4): accepted, refused, or to be looked up."""
         if answer.verdict is Verdict.REJECTED:
-            return self.refused(record, answer.reason, at)
+            return self.refused(record, answer.reason, at, answer.said)
         if answer.verdict is Verdict.UNSURE or answer.order_id != record.order_id:
-            return self.lost(record, answer.reason or f"answered {answer.status_text or 'nothing'}", at)
+            why = answer.reason or f"answered {answer.status_text or 'nothing'}"
+            return self.lost(record, why, at, answer.said)
         if answer.status is OrderStatus.MATCHED:
             self.debts.hint(record, at)
-        return self._taken(record, at)
+        return words.answered(record, answer.said, self._taken(record, at), at)
 
-    def refused(self, record: Record, why: str, at: Micros) -> list[Fact]:
+    def refused(self, record: Record, why: str, at: Micros, said: str = "") -> list[Fact]:
         """Take a proof that the exchange did not take an order."""
         if record.standing is Standing.TAKEN:
             self.counts["refused_after_taken"] += 1
-            return self.lost(record, why, at)
-        return self._end(record, News.REJECTED, at, why)
+            return self.lost(record, why, at, said)
+        return words.answered(record, said, self._end(record, News.REJECTED, at, why), at)
 
-    def lost(self, record: Record, why: str, at: Micros) -> list[Fact]:
+    def lost(self, record: Record, why: str, at: Micros, said: str = "") -> list[Fact]:
         """Note that nobody can say whether an order arrived (O7): it is looked up, and never sent again."""
+        return words.answered(record, said, self._lost(record, why, at), at)
+
+    def _lost(self, record: Record, why: str, at: Micros) -> list[Fact]:
         self.counts["answers_lost"] += 1
         if not record.in_play:
             return []
@@ -113,13 +118,14 @@ class OrderLife:
         for order_id in answer.canceled:
             record = self.by_id.get(order_id)
             if record is not None:
-                facts += self._end(record, News.CANCELED, at, "")
+                facts += words.answered(record, answer.said, self._end(record, News.CANCELED, at, ""), at)
         for order_id, why in answer.not_canceled.items():
             record = self.by_id.get(order_id)
             if record is not None and record.in_play:
                 if "matched" in why.lower():
                     self.debts.hint(record, at)
                 record.look_at(at)
+                facts += words.answered(record, answer.said, [], at)
         return facts
 
     # What the user socket says.
@@ -127,8 +133,9 @@ class OrderLife:
     def order_seen(self, seen: OrderSeen, at: Micros) -> list[Fact]:
         """Take an order message: it may put an order on the book or end it; fills count by their trades only."""
         record = self.by_id.get(seen.order_id)
-        if record is None:
-            return []
+        return [] if record is None else words.heard(record, seen.said, self._order_seen(record, seen, at), at)
+
+    def _order_seen(self, record: Record, seen: OrderSeen, at: Micros) -> list[Fact]:
         self._says_matched(record, seen.size_matched, at)
         if seen.status in ENDS or seen.kind is OrderKind.CANCELLATION:
             news = ENDS.get(seen.status, News.CANCELED)
@@ -137,18 +144,28 @@ class OrderLife:
 
     def trade_seen(self, seen: TradeSeen, at: Micros) -> list[Fact]:
         """Take a trade at one stage: our parts are fills at MATCHED, final at CONFIRMED, undone at FAILED (O6)."""
+        return [fact for record, facts in self._parts(seen, at) for fact in words.heard(record, seen.said, facts, at)]
+
+    def _trade_listed(self, seen: TradeSeen, at: Micros) -> list[Fact]:
+        """Take a trade as REST lists it, again and again: its words are kept when they are news."""
+        parts = [(record, facts) for record, facts in self._parts(seen, at) if facts]
+        return [fact for record, facts in parts for fact in words.answered(record, seen.said, facts, at)]
+
+    def _parts(self, seen: TradeSeen, at: Micros) -> list[tuple[Record, list[Fact]]]:
+        """Return what a trade says of each order of ours in it."""
         if seen.trade_id in self._before:
             return []
-        facts: list[Fact] = []
-        for part in own_parts(seen, self.by_id.keys(), self._fees):
-            record = self.by_id[part.order_id]
-            key = (TradeId(seen.trade_id), record.no)
-            if key not in self.fills:
-                facts += self._taken(record, at)
-                facts.append(Filled(at, record.no, key[0], part.price, part.size, part.cash, part.fee, part.maker))
-                self._fill(key, record, part.size, seen.matched_at, at)
-            facts += self._settle(key, SETTLEMENTS[seen.status], at)
-        return facts
+        parts = own_parts(seen, self.by_id.keys(), self._fees)
+        return [(self.by_id[part.order_id], self._part(seen, part, at)) for part in parts]
+
+    def _part(self, seen: TradeSeen, part: OwnPart, at: Micros) -> list[Fact]:
+        record, facts = self.by_id[part.order_id], list[Fact]()
+        key = (TradeId(seen.trade_id), record.no)
+        if key not in self.fills:
+            facts += self._taken(record, at)
+            facts.append(Filled(at, record.no, key[0], part.price, part.size, part.cash, part.fee, part.maker))
+            self._fill(key, record, part.size, seen.matched_at, at)
+        return [*facts, *self._settle(key, SETTLEMENTS[seen.status], at)]
 
     def _fill(self, key: tuple[TradeId, OrderNo], record: Record, size: Size, matched_at: Micros, at: Micros) -> None:
         self.fills[key] = Settlement.MATCHED
@@ -192,13 +209,13 @@ class OrderLife:
             if record.in_play:
                 record.missing = 0
                 self._says_matched(record, order.size_matched, at)
-                facts += self._shown(record, order.status, at)
+                facts += words.looked_up(record, order.said, self._shown(record, order.status, at), at)
             elif self._ended_before(record, seen.started):
                 self.undead.add(order.order_id)
             elif record.ended_at is not None and record.ended_at < seen.started:
                 older = True
         for trade in seen.trades:
-            facts += self.trade_seen(trade, at)
+            facts += self._trade_listed(trade, at)
         absent = [each for each in self.in_play() if each.sent_at < seen.started and each.order_id not in listed]
         if older:
             self.counts["older_snapshots"] += 1
@@ -225,14 +242,7 @@ class OrderLife:
         if not record.in_play:
             return []
         if found is not None:
-            record.missing = 0
-            self._says_matched(record, found.size_matched, at)
-            if found.status in ENDS:
-                return self._end(record, ENDS[found.status], at, found.status_text)
-            if found.status is OrderStatus.INVALID:
-                ever = record.shown or record.filled
-                return self._end(record, News.CANCELED if ever else News.REJECTED, at, found.status_text)
-            return self._shown(record, found.status, at)
+            return words.looked_up(record, found.said, self._found(record, found, at), at)
         record.missing += 1
         if record.missing < MISSES or at < record.sent_at + SURE:
             wait_until = record.sent_at + SURE if record.missing >= MISSES else 0
@@ -242,6 +252,16 @@ class OrderLife:
             return self._end(record, News.CANCELED, at, "" if record.cancel_asked else "gone from the exchange")
         record.given_up = True
         return self._end(record, News.CANCELED, at, "it never arrived at the exchange")
+
+    def _found(self, record: Record, found: OpenOrder, at: Micros) -> list[Fact]:
+        record.missing = 0
+        self._says_matched(record, found.size_matched, at)
+        if found.status in ENDS:
+            return self._end(record, ENDS[found.status], at, found.status_text)
+        if found.status is OrderStatus.INVALID:
+            ever = record.shown or record.filled
+            return self._end(record, News.CANCELED if ever else News.REJECTED, at, found.status_text)
+        return self._shown(record, found.status, at)
 
     # What is to be looked at.
 

@@ -45,21 +45,23 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
-def _account(overrides: list[str]) -> tuple[str, Path | None, tuple[str, ...]]:
+def _account(overrides: list[str]) -> tuple[str, Path, tuple[str, ...]]:
     """Return the wallet, where its file is, and the limits that a run of these overrides has."""
     made = planned(overrides)
+    from pmrun.plugins.exchanges.polymarket.account_folder import account_folder
     from pmrun.plugins.exchanges.polymarket.credentials import read_funder, read_private_key
     from pmrun.plugins.exchanges.polymarket.doctor import limiting
     from pmrun.plugins.exchanges.polymarket.signing import Signer
     from pmrun.plugins.executors.live import Live
+    from pmrun.plugins.feeds.live import Polymarket
 
-    live = made.executor
-    if not isinstance(live, Live):
+    live, feed = made.executor, made.feed
+    if not (isinstance(live, Live) and isinstance(feed, Polymarket)):
         kind = type(live).__name__.lower()
         raise ConfigError("executor", kind, "has no account whose limits outlive a run: exchange=live")
     funder = read_funder(os.environ)
     signer = Signer(read_private_key(os.environ), signature_type=live.signature_type, funder=funder)
-    return signer.maker, live.folder, limiting(made)
+    return signer.maker, account_folder(live.folder, feed.clob_url), limiting(made)
 
 
 def _shown(address: str, folder: Path | None, nodes: Sequence[str], now: Micros) -> "list[LimitShown]":

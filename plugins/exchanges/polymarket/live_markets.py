@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from random import Random
-from typing import TYPE_CHECKING, NamedTuple, Self
+from typing import NamedTuple, Self
 
 import httpx
 import trio
@@ -14,6 +14,7 @@ from pmrun.plugins.exchanges.polymarket.audit import Exchanged
 from pmrun.plugins.exchanges.polymarket.budget import Budget
 from pmrun.plugins.exchanges.polymarket.catalogue import find_markets
 from pmrun.plugins.exchanges.polymarket.credentials import ApiKey
+from pmrun.plugins.exchanges.polymarket.feed_terms import FeedTerms
 from pmrun.plugins.exchanges.polymarket.local_books import LocalBooks
 from pmrun.plugins.exchanges.polymarket.news import BookSeen, Parsed
 from pmrun.plugins.exchanges.polymarket.rest import Rest
@@ -21,6 +22,7 @@ from pmrun.plugins.exchanges.polymarket.signing import Signer
 from pmrun.plugins.exchanges.polymarket.sockets import Connect, dialer
 from pmrun.plugins.exchanges.polymarket.streams import MarketListener, MarketStreams
 from pmrun.plugins.exchanges.polymarket.transport import Urls
+from pmrun.plugins.exchanges.polymarket.trouble import Trouble
 from pmrun.plugins.exchanges.polymarket.watch import Patience, Watchdog
 from pmrun.runner.errors import ExchangeError, ProtocolViolation
 from pmrun.runner.facts import StatusChanged, TickChanged
@@ -29,9 +31,6 @@ from pmrun.runner.market import Market, MarketNo
 from pmrun.runner.ports import FeedInfo
 from pmrun.runner.session import Bell
 from pmrun.runner.units import Micros
-
-if TYPE_CHECKING:
-    from pmrun.plugins.feeds.live import Polymarket
 
 log = logger.bind(module="markets")
 ASK_EVERY = 0.2  # seconds between looks at what is to be read by REST
@@ -64,7 +63,7 @@ class LiveMarkets(MarketListener):
 
     def __init__(
         self,
-        settings: "Polymarket",
+        settings: FeedTerms,
         network: Network,
         markets: Sequence[Market],
         rest: Rest,
@@ -75,10 +74,12 @@ class LiveMarkets(MarketListener):
         """Take the markets, and how to reach them."""
         self.markets = tuple(markets)
         self.books = LocalBooks(self.markets)
+        self.clob_url = settings.clob_url
         self.connect = network.connect
         self.rng = network.rng
         self.user_url = f"{settings.socket_url}/ws/user"
         self.counts: Counter[str] = Counter()
+        self._unread = Trouble(log, "a book cannot be read", now)
         self._settings = settings
         self._network = network
         self._rest = rest
@@ -102,7 +103,7 @@ class LiveMarkets(MarketListener):
     @classmethod
     async def found(
         cls,
-        settings: "Polymarket",
+        settings: FeedTerms,
         network: Network,
         now: Callable[[], Micros],
         bell: Bell,
@@ -153,7 +154,10 @@ class LiveMarkets(MarketListener):
                     self.books.confirm_tick(token, await self._rest.tick_size(token), self._now())
             except (ExchangeError, ProtocolViolation, trio.TooSlowError) as error:
                 self.counts["reads failed"] += 1
-                log.warning("a book cannot be read: {}", error)
+                self._unread.met(error)
+            else:
+                if wanted.books or wanted.ticks:
+                    self._unread.over()
             self._pass_on()
 
     def _take_rest(self, seen: BookSeen) -> None:
@@ -234,7 +238,7 @@ class LiveMarkets(MarketListener):
         )
 
 
-def _urls(settings: "Polymarket") -> Urls:
+def _urls(settings: FeedTerms) -> Urls:
     return Urls(
         clob=settings.clob_url.rstrip("/"),
         gamma=settings.gamma_url.rstrip("/"),

@@ -13,6 +13,7 @@ from pmrun.plugins.exchanges.polymarket.news import TradeSeen
 from pmrun.plugins.exchanges.polymarket.order_record import CHECKS, Snapshot
 from pmrun.plugins.exchanges.polymarket.rest import Rest
 from pmrun.plugins.exchanges.polymarket.trading_terms import Pace, Told
+from pmrun.plugins.exchanges.polymarket.trouble import Trouble
 from pmrun.plugins.exchanges.polymarket.wire_rest import OpenOrder
 from pmrun.runner.errors import ExchangeError, ProtocolViolation
 from pmrun.runner.facts import Fact
@@ -46,6 +47,7 @@ class Looking:
         self._say = say
         self._withdraw = withdraw
         self._counts = counts
+        self._blind = Trouble(log, BLIND, now)
         self._bell = Bell()
         self._one_at_a_time = trio.Lock()
         self._looked = now()  # when the last look began that told everything
@@ -90,8 +92,10 @@ class Looking:
                 older = await self._look(self._now())
             except (ExchangeError, ProtocolViolation) as error:
                 self._counts["looks_failed"] += 1
-                log.warning("our orders cannot be looked up: {}", error)
+                self._blind.met(error)
                 older = True
+            else:
+                self._blind.over()
             if older and self._now() - self._looked > self._pace.blind:
                 self._told.trouble(BLIND, True)
             return not older

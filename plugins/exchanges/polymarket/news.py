@@ -171,6 +171,7 @@ class OrderSeen(msgspec.Struct, frozen=True, kw_only=True):
     expiration: Micros | None
     at: Micros
     owner: str
+    said: str = ""  # the message as it came
 
 
 class MakerFill(msgspec.Struct, frozen=True, kw_only=True):
@@ -205,6 +206,7 @@ class TradeSeen(msgspec.Struct, frozen=True, kw_only=True):
     owner: str
     maker_fills: tuple[MakerFill, ...]
     transaction: str | None = None
+    said: str = ""  # the message, or the row, as it came
 
 
 News = BookSeen | LevelsSeen | PrintSeen | TickSeen | TouchSeen | MarketListed | MarketResolved | OrderSeen | TradeSeen

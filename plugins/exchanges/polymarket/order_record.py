@@ -33,6 +33,7 @@ class Record:
         "ended_at",
         "filled",
         "given_up",
+        "listed_as",
         "matched",
         "missing",
         "order_id",
@@ -59,6 +60,7 @@ class Record:
         self.checks = [Micros(sent_at + after) for after in CHECKS]
         self.trades: list[TradeId] = []
         self.ended_at: Micros | None = None
+        self.listed_as = ""  # by REST, in its words
         self.given_up = False  # it ended without a word of the exchange that it was ever there
 
     @property

@@ -14,6 +14,7 @@ class Rejected(msgspec.Struct, frozen=True, kw_only=True):
     reaction: Reaction
     status: int | None = None
     retry_after: Micros | None = None
+    said: str = ""  # the answer as it came
 
 
 class Lost(msgspec.Struct, frozen=True, kw_only=True):
@@ -22,6 +23,7 @@ class Lost(msgspec.Struct, frozen=True, kw_only=True):
     why: str
     reaction: Reaction = Reaction.LOOK_UP
     status: int | None = None
+    said: str = ""  # the answer as it came, where one did
 
 
 def reason_of(outcome: Rejected | Lost) -> str:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import msgspec
 
+from pmrun.plugins.exchanges.polymarket.audit import as_text
 from pmrun.plugins.exchanges.polymarket.errors_table import Reaction, rule
 from pmrun.plugins.exchanges.polymarket.outcomes import Lost, Rejected, one_line
 from pmrun.plugins.exchanges.polymarket.signing import SignedOrder, TimeInForce
@@ -41,9 +42,8 @@ def placings(submissions: Sequence[Submission], result: Answer | Unanswered) -> 
     try:
         answers = parse_order_answers(result.body) if len(submissions) > 1 else (parse_order_answer(result.body),)
     except ProtocolViolation as violation:
-        return [Lost(why=one_line(str(violation)), reaction=Reaction.HALT_MARKET, status=result.status)] * len(
-            submissions
-        )
+        why, said = one_line(str(violation)), as_text(result.body)
+        return [Lost(why=why, reaction=Reaction.HALT_MARKET, status=result.status, said=said)] * len(submissions)
     ids = [signed.order_id for signed, _ in submissions]
     return [_leg(order_id, answer) for order_id, answer in zip(ids, _matched(ids, answers), strict=True)]
 
@@ -56,10 +56,11 @@ def refused(result: Answer | Unanswered) -> Rejected | Lost:
         return Rejected(reason=result.why, reaction=Reaction.RETRY_LATER)
     refusal = result.refusal
     reason = one_line(refusal.message) or f"status {result.status} without a reason"
-    ruling = rule(result.status, reason)
+    ruling, said = rule(result.status, reason), as_text(result.body)
     if ruling.proven:
-        return Rejected(reason=reason, reaction=ruling.reaction, status=result.status, retry_after=refusal.retry_after)
-    return Lost(why=reason, reaction=ruling.reaction, status=result.status)
+        wait = refusal.retry_after
+        return Rejected(reason=reason, reaction=ruling.reaction, status=result.status, retry_after=wait, said=said)
+    return Lost(why=reason, reaction=ruling.reaction, status=result.status, said=said)
 
 
 def _matched(ids: Sequence[str], answers: Sequence[OrderAnswer]) -> list[OrderAnswer | None]:
@@ -79,11 +80,11 @@ def _leg(order_id: str, answer: OrderAnswer | None) -> Placing:
     if answer.order_id is not None and answer.order_id.lower() != order_id:
         # Then nothing that we compute can be looked up: whatever rests is not known by our name for it.
         why = f"the exchange calls the order {one_line(answer.order_id)}, we computed {order_id}"
-        return Lost(why=why, reaction=Reaction.HALT, status=200)
+        return Lost(why=why, reaction=Reaction.HALT, status=200, said=answer.said)
     if answer.verdict is not Verdict.REJECTED:
         return answer if answer.order_id is None else msgspec.structs.replace(answer, order_id=order_id)
     ruling = rule(200, answer.reason)
     reason = one_line(answer.reason)
     if ruling.proven:
-        return Rejected(reason=reason, reaction=ruling.reaction, status=200)
-    return Lost(why=reason, reaction=ruling.reaction, status=200)
+        return Rejected(reason=reason, reaction=ruling.reaction, status=200, said=answer.said)
+    return Lost(why=reason, reaction=ruling.reaction, status=200, said=answer.said)

@@ -116,6 +116,7 @@ class Rest(PublicReads):
         canceled: list[str] = []
         not_canceled: dict[str, str] = {}
         failures: list[Rejected | Lost] = []
+        said: list[str] = []
         ids = tuple(dict.fromkeys(order_ids))
         for start in range(0, len(ids), self.budget.largest_cancel):
             chunk = ids[start : start + self.budget.largest_cancel]
@@ -123,11 +124,14 @@ class Rest(PublicReads):
             if isinstance(result, CancelAnswer):
                 canceled += result.canceled
                 not_canceled |= result.not_canceled
+                said.append(result.said)
             else:
                 failures.append(result)
                 not_canceled |= dict.fromkeys(chunk, f"not answered: {reason_of(result)}")
         answered = len(failures) * self.budget.largest_cancel < len(ids)
-        return CancelAnswer(tuple(canceled), not_canceled) if answered or not failures else failures[0]
+        if failures and not answered:
+            return failures[0]
+        return CancelAnswer(tuple(canceled), not_canceled, "\n".join(said))
 
     async def cancel_all(self) -> Canceling:
         """Cancel every order of this API key; it may use the cancels kept in reserve."""

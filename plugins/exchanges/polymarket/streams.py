@@ -9,9 +9,9 @@ from typing import NoReturn
 import msgspec
 import trio
 
-from pmrun.plugins.exchanges.polymarket.news import MarketListed, Parsed
+from pmrun.plugins.exchanges.polymarket.news import MarketListed, OrderSeen, Parsed, TradeSeen
 from pmrun.plugins.exchanges.polymarket.sockets import Connect, KeptSocket, Pace
-from pmrun.plugins.exchanges.polymarket.wire import parse_frame
+from pmrun.plugins.exchanges.polymarket.wire import parse_frame, split_frame
 from pmrun.runner.errors import ProtocolViolation
 from pmrun.runner.market import ConditionId, Market, TokenId
 from pmrun.runner.units import Micros
@@ -299,7 +299,7 @@ class UserSocket:
         self.frames += 1
         self.unknown.update(parsed.unknown)
         self._listener.on_frame(text, at)
-        self._listener.on_news(parsed, at)
+        self._listener.on_news(_with_words(parsed, text), at)
 
     def lost(self, why: str) -> None:
         """Hand it on."""
@@ -308,3 +308,18 @@ class UserSocket:
     def back(self) -> None:
         """Hand it on."""
         self._listener.on_back()
+
+
+def _with_words(parsed: Parsed, text: str) -> Parsed:
+    """Keep with our own news the words they came in (O2)."""
+    texts = split_frame(text)
+    if len(texts) != len(parsed.news):  # something among them is not known
+        texts = [text] * len(parsed.news)
+    news = zip(parsed.news, texts, strict=True)
+    return Parsed(
+        tuple(
+            msgspec.structs.replace(each, said=said) if isinstance(each, OrderSeen | TradeSeen) else each
+            for each, said in news
+        ),
+        parsed.unknown,
+    )

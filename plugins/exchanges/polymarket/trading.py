@@ -12,15 +12,16 @@ from pmrun.plugins.exchanges.polymarket.heart import Heart
 from pmrun.plugins.exchanges.polymarket.life import SURE, OrderLife
 from pmrun.plugins.exchanges.polymarket.looking import Looking
 from pmrun.plugins.exchanges.polymarket.news import OrderSeen, TradeSeen
-from pmrun.plugins.exchanges.polymarket.order_record import Record, Standing
+from pmrun.plugins.exchanges.polymarket.order_record import Record
 from pmrun.plugins.exchanges.polymarket.outcomes import Lost, Rejected
 from pmrun.plugins.exchanges.polymarket.placing import Placing, Submission
 from pmrun.plugins.exchanges.polymarket.rest import Rest
 from pmrun.plugins.exchanges.polymarket.signing import Signer
 from pmrun.plugins.exchanges.polymarket.trading_terms import Caps, Pace, Told
+from pmrun.plugins.exchanges.polymarket.trouble import Trouble
 from pmrun.runner.errors import ExchangeError, ProtocolViolation
-from pmrun.runner.facts import Fact
-from pmrun.runner.intents import Cancel, CancelAll, Intent, Place
+from pmrun.runner.facts import Fact, Merged
+from pmrun.runner.intents import Cancel, CancelAll, Intent, Merge, Place
 from pmrun.runner.market import Market
 from pmrun.runner.orders import News
 from pmrun.runner.session import Bell
@@ -30,6 +31,7 @@ __all__ = ["Caps", "Pace", "Trading"]
 
 log = logger.bind(module="orders")
 BATCH = 15  # orders a request may hold (reference 3.2)
+NO_MERGES = "merging needs a transaction on the chain, which this adapter cannot make"  # reference 8
 NOTHING_RESTS_TWICE = 2  # complete lists in a row that have to be empty
 BETWEEN_LISTS = 0.5  # seconds
 
@@ -63,6 +65,7 @@ class Trading:
         self._cancels: dict[str, None] = {}  # in the order in which they were asked for
         self._cancel_all: list[CancelAll] = []
         self._work = Bell()
+        self._unlisted = Trouble(log, "cancel all", now)
         self._under_way = 0
         self._looking = Looking(rest, life, now, pace, told, self._say, self._ask_cancels, self.counts)
         self._heart = Heart(rest, now, pace, told.trouble, self.look, self.counts)
@@ -86,6 +89,8 @@ class Trading:
                 self._ask_cancel(self.life.records.get(intent.order))
             elif type(intent) is CancelAll:
                 self._ask_cancel_all(intent)
+            elif type(intent) is Merge:
+                self._refuse_merge(intent)
         if self._places or self._cancels or self._cancel_all:
             self._work.ring()
 
@@ -149,6 +154,11 @@ class Trading:
             self._under_way -= 1
             self._told.tell(())
 
+    def _refuse_merge(self, merge: Merge) -> None:
+        """Merging is no request to the order book but a transaction of the wallet: pairs stay held (reference 8)."""
+        self.counts["merges_refused"] += 1
+        self._say([Merged(self._now(), merge.no, merge.market, reason=NO_MERGES)])
+
     # Places.
 
     async def _place(self, places: Sequence[Place]) -> None:
@@ -187,10 +197,10 @@ class Trading:
         if isinstance(answer, Lost):
             self.counts["lost"] += 1
             log.warning("order {}: no answer ({}); it is looked up", record.no, answer.why)
-            self._say(self.life.lost(record, answer.why, at))
+            self._say(self.life.lost(record, answer.why, at, answer.said))
             self._react(record, answer)
         elif isinstance(answer, Rejected):
-            self._say(self.life.refused(record, answer.reason, at))
+            self._say(self.life.refused(record, answer.reason, at, answer.said))
             self._react(record, answer)
         else:
             self._say(self.life.answered(record, answer, at))
@@ -271,11 +281,12 @@ class Trading:
         try:
             listed = await self._rest.open_orders()
         except (ExchangeError, ProtocolViolation) as error:
-            log.warning("cancel all: {}; again in {} s", error, self._pace.retry / SECOND)
+            self._unlisted.met(error)
             await trio.sleep(self._pace.retry / SECOND)
             self._cancel_all.append(intent)
             self._work.ring()
             return
+        self._unlisted.over()
         wanted = [order.order_id for order in listed if intent.side in (None, order.side)]
         if wanted:
             await self._withdraw(wanted)
@@ -313,8 +324,11 @@ class Trading:
         return [f"order {each}" for each in wanted]
 
     def _cannot_come(self, record: Record, gone: set[str]) -> bool:
-        """Whether an order that is not listed is certain not to rest: it was there and is gone, or is long lost."""
-        arrived = record.standing is Standing.TAKEN or self._now() >= record.sent_at + SURE
+        """Whether an order that is not listed is certain not to rest: it was there and is gone, or is long lost.
+
+        One that was taken and never shown may be delayed: it rests nowhere, cannot be cancelled, and comes (3.1).
+        """
+        arrived = record.shown or self._now() >= record.sent_at + SURE
         return arrived and record.order_id in gone
 
     def _leftover(self, order_id: str, allowed: Callable[[Record], bool]) -> bool:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from pmrun.plugins.exchanges.polymarket.errors_table import Reaction
 from pmrun.plugins.exchanges.polymarket.order_record import Record
@@ -33,6 +34,16 @@ class Caps:
 
     order: Cash  # notional of one order
     resting: Cash  # notional of all bids in play
+
+
+@dataclass(frozen=True, slots=True)
+class AccountTerms:
+    """How an account is traded."""
+
+    signature_type: int
+    folder: Path | None  # where its file is kept; None: where accounts are kept
+    caps: Caps
+    pace: Pace
 
 
 @dataclass(frozen=True, slots=True)

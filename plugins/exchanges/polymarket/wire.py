@@ -315,6 +315,13 @@ def parse_frame(raw: bytes | str) -> Parsed:
     return Parsed((_READERS[type(frame)](frame),))
 
 
+def split_frame(text: str) -> list[str]:
+    """Return the events of a frame that has been read, each as it came."""
+    if not text.lstrip().startswith("["):
+        return [text]
+    return [bytes(event).decode() for event in decode(_ARRAY, text, "frame")]
+
+
 def _parse_one_by_one(raw: bytes | str) -> Parsed:
     """Read a frame that holds something we do not know or may not accept, and say which."""
     text = raw.decode("utf-8", "replace") if isinstance(raw, bytes) else raw

@@ -50,6 +50,7 @@ class OrderAnswer(msgspec.Struct, frozen=True, kw_only=True):
     taking: int
     trades: tuple[str, ...] = ()
     transactions: tuple[str, ...] = ()
+    said: str = ""  # as it came
 
 
 class CancelAnswer(msgspec.Struct, frozen=True):
@@ -57,6 +58,7 @@ class CancelAnswer(msgspec.Struct, frozen=True):
 
     canceled: tuple[str, ...]
     not_canceled: dict[str, str]
+    said: str = ""  # as it came
 
 
 class OpenOrder(msgspec.Struct, frozen=True, kw_only=True):
@@ -76,6 +78,7 @@ class OpenOrder(msgspec.Struct, frozen=True, kw_only=True):
     expiration: Micros | None
     owner: str
     trades: tuple[str, ...] = ()
+    said: str = ""  # the row as it came
 
 
 class LastTrade(msgspec.Struct, frozen=True):
@@ -240,7 +243,7 @@ class _Error(msgspec.Struct):
 _BOOK = msgspec.json.Decoder(WireBook)
 _BOOKS = msgspec.json.Decoder(list[WireBook])
 _PLACED = msgspec.json.Decoder(_Placed)
-_PLACED_MANY = msgspec.json.Decoder(list[_Placed])
+_ROWS = msgspec.json.Decoder(list[msgspec.Raw])
 _CANCELED = msgspec.json.Decoder(_Canceled)
 _ORDER = msgspec.json.Decoder(WireOrder)
 _TRADE = msgspec.json.Decoder(WireTrade)
@@ -274,15 +277,16 @@ def parse_books(raw: bytes | str) -> tuple[BookSeen, ...]:
 
 def parse_order_answer(raw: bytes | str) -> OrderAnswer:
     """Read `POST /order` (reference 3.1)."""
-    return _order_answer(decode(_PLACED, raw, "order answer"))
+    return _order_answer(raw)
 
 
 def parse_order_answers(raw: bytes | str) -> tuple[OrderAnswer, ...]:
     """Read `POST /orders`: one answer an order, in the order they were sent (reference 3.2)."""
-    return tuple([_order_answer(placed) for placed in decode(_PLACED_MANY, raw, "order answers")])
+    return tuple([_order_answer(bytes(row)) for row in decode(_ROWS, raw, "order answers")])
 
 
-def _order_answer(wire: _Placed) -> OrderAnswer:
+def _order_answer(raw: bytes | str) -> OrderAnswer:
+    wire = decode(_PLACED, raw, "order answer")
     order_id = wire.order_id or wire.relayed_id or None
     return OrderAnswer(
         verdict=_verdict(wire, order_id),
@@ -294,7 +298,12 @@ def _order_answer(wire: _Placed) -> OrderAnswer:
         taking=size_or_zero(wire.taking, "takingAmount"),
         trades=tuple(wire.trades or ()),
         transactions=tuple(wire.transactions or ()),
+        said=_as_text(raw),
     )
+
+
+def _as_text(raw: bytes | str) -> str:
+    return raw if isinstance(raw, str) else raw.decode("utf-8", "backslashreplace")
 
 
 def _verdict(wire: _Placed, order_id: str | None) -> Verdict:
@@ -310,23 +319,28 @@ def _verdict(wire: _Placed, order_id: str | None) -> Verdict:
 def parse_cancel_answer(raw: bytes | str) -> CancelAnswer:
     """Read the answer of any of the four cancels (reference 3.3)."""
     wire = decode(_CANCELED, raw, "cancel answer")
-    return CancelAnswer(tuple(wire.canceled or ()), wire.not_canceled or {})
+    return CancelAnswer(tuple(wire.canceled or ()), wire.not_canceled or {}, _as_text(raw))
 
 
 def parse_open_orders(raw: bytes | str) -> Page[OpenOrder]:
     """Read a page of `GET /data/orders`, or the one order of `GET /data/order/{id}` (reference 3.4)."""
     page = open_page(raw, "open orders")
-    return read_page(page, lambda row: _open_order(decode(_ORDER, row, "order")))
+    return read_page(page, _open_order)
 
 
-def _open_order(wire: WireOrder) -> OpenOrder:
-    return OpenOrder(**order_terms(wire), trades=tuple(wire.associate_trades or ()))
+def _open_order(row: bytes) -> OpenOrder:
+    wire = decode(_ORDER, row, "order")
+    return OpenOrder(**order_terms(wire), trades=tuple(wire.associate_trades or ()), said=_as_text(row))
 
 
 def parse_own_trades(raw: bytes | str) -> Page[TradeSeen]:
     """Read a page of `GET /data/trades`: our trades, as the user channel tells them (reference 3.4)."""
     page = open_page(raw, "trades")
-    return read_page(page, lambda row: read_trade(decode(_TRADE, row, "trade")))
+    return read_page(page, _own_trade)
+
+
+def _own_trade(row: bytes) -> TradeSeen:
+    return msgspec.structs.replace(read_trade(decode(_TRADE, row, "trade")), said=_as_text(row))
 
 
 def parse_reported_trades(raw: bytes | str) -> tuple[ReportedTrade, ...]:

@@ -1,0 +1,1 @@
+"""What fills teach: how often a quote fills by its distance from the mid, market by market (P2)."""

@@ -1,0 +1,319 @@
+"""The life of our orders at SatoriEx: what is said of them before, with and after the answer that names them (V1, V2).
+
+An order has no id before its answer comes, and may be filled by then: what is said of an id that nobody knows is kept
+until an order of ours is known by it. Where the answer is lost, the order is found among the account's by its terms.
+"""
+
+from collections import Counter
+
+from pmrun.plugins.exchanges.polymarket.order_record import Record, Standing
+from pmrun.plugins.exchanges.satori.news import Cause, FillSeen, OrderSeen, OrderStatus
+from pmrun.runner.facts import Fact, Filled, OrderNews, Settled
+from pmrun.runner.orders import News, OrderNo, Settlement, TradeId
+from pmrun.runner.units import SECOND, Micros, Side, cash_paid, cash_received
+
+CLOCKS = Micros(2 * SECOND)  # what the exchange's clock may be behind ours
+SURE = Micros(10 * SECOND)  # what REST has not shown by then, it is not about to show (O7)
+AGAIN = Micros(1 * SECOND)  # between two looks for an order that was not found
+MISSES = 2  # complete looks in a row that have to lack an order before it counts as gone
+MOST_UNCLAIMED = 1_000
+WHY = {
+    Cause.ADMIN: "cancelled by the exchange (admin)",
+    Cause.VALIDATION: "the exchange did not validate it",
+    Cause.RESOLVED: "market resolved",
+    Cause.UNSAID: "cancelled, the exchange does not say why",
+}
+
+
+class _Unclaimed:
+    """What was said of an order that none of ours is known by."""
+
+    __slots__ = ("fills", "first_at", "seen")
+
+    def __init__(self, at: Micros) -> None:
+        self.first_at = at
+        self.seen: OrderSeen | None = None
+        self.fills: list[FillSeen] = []
+
+
+class OrderLife:
+    """Turns what the exchange says into facts, each once; decides nothing, and talks to nobody."""
+
+    def __init__(self, before: frozenset[str] = frozenset()) -> None:
+        """Know no order yet; `before` are trades that are in the balances already."""
+        self._before = before
+        self._in_play: dict[OrderNo, Record] = {}
+        self._ended: dict[OrderNo, Record] = {}  # oldest first
+        self._unclaimed: dict[str, _Unclaimed] = {}  # oldest first
+        self._strange: set[str] = set()  # ids of orders that were there before this session
+        self._named: list[Record] = []
+        self.records: dict[OrderNo, Record] = {}
+        self.by_id: dict[str, Record] = {}
+        self.counts: Counter[str] = Counter()
+        self.cancelled_at = Micros(0)  # when an order was cancelled last: a fill of it may still be told
+        self.undead: dict[str, Record] = {}  # orders that rest although they were said to have ended
+
+    def in_play(self) -> list[Record]:
+        """Return the orders that may rest."""
+        return list(self._in_play.values())
+
+    @property
+    def strangers(self) -> list[str]:
+        """The ids of orders that rest and that none of ours is."""
+        open_ones = (OrderStatus.PENDING, OrderStatus.OPEN, OrderStatus.PARTIAL)
+        return [each for each, it in self._unclaimed.items() if it.seen is not None and it.seen.status in open_ones]
+
+    @property
+    def owed(self) -> list[Record]:
+        """The orders that say they are filled by more than their trades."""
+        return [record for record in self.records.values() if record.owed]
+
+    def take_named(self) -> list[Record]:
+        """Return the orders whose ids became known since this was asked last."""
+        named, self._named = self._named, []
+        return named
+
+    # What we do.
+
+    def send(self, record: Record) -> None:
+        """Remember an order before its request leaves; it has no id yet."""
+        self.records[record.no] = self._in_play[record.no] = record
+
+    def adopt(self, record: Record, filled: int) -> None:
+        """Take over an order that an earlier session left resting; what was filled before is no news."""
+        record.standing, record.shown = Standing.TAKEN, True
+        record.filled = record.matched = filled
+        record.checks = []
+        self.send(record)
+        self.by_id[record.order_id] = record
+
+    def known_before(self, order_id: str) -> None:
+        """Learn of an order that is none of this session's."""
+        self._strange.add(order_id)
+
+    def never_left(self, record: Record, at: Micros, why: str, news: News) -> list[Fact]:
+        """Give up an order whose request was not sent."""
+        record.given_up = True
+        return self._end(record, news, at, why)
+
+    # What the exchange answers.
+
+    def answered(self, record: Record, seen: OrderSeen, at: Micros) -> list[Fact]:
+        """Take the answer to an order: it has an id, and what was said of that before counts now."""
+        if not _same_terms(record, seen) or self.by_id.get(seen.order_id, record) is not record:
+            self.counts["answers_contradicted"] += 1
+            return self.lost(record, f"the answer is of another order: {seen.order_id}", at)
+        if record.order_id:
+            return self.order_seen(seen, at)
+        return [*self._name(record, seen.order_id, at), *self.order_seen(seen, at)]
+
+    def refused(self, record: Record, why: str, at: Micros) -> list[Fact]:
+        """Take a proof that the exchange did not take an order."""
+        if record.standing is Standing.TAKEN:
+            self.counts["refused_after_taken"] += 1
+            return self.lost(record, why, at)
+        return [*self._end(record, News.REJECTED, at, why), *self._match(at)]
+
+    def lost(self, record: Record, why: str, at: Micros) -> list[Fact]:
+        """Note that nobody can say whether an order arrived (O7): it is looked up, and never sent again."""
+        self.counts["answers_lost"] += 1
+        if not record.in_play:
+            return []
+        record.look_at(at)
+        if record.standing is not Standing.SENT:
+            return []
+        record.standing = Standing.UNKNOWN
+        return [OrderNews(at, record.no, News.UNKNOWN, why), *self._match(at)]
+
+    # What the socket and REST say.
+
+    def order_seen(self, seen: OrderSeen, at: Micros) -> list[Fact]:
+        """Take what is said of an order: it may put one on the book or end it; fills count by their trades only."""
+        record = self.by_id.get(seen.order_id)
+        if record is None:
+            if seen.order_id in self._strange:
+                return []
+            self._kept(seen.order_id, at).seen = seen
+            return self._match(at)
+        record.missing = 0
+        record.matched = max(record.matched, seen.filled)
+        if seen.status is OrderStatus.CANCELLED:
+            return self._cancelled(record, seen, at)
+        if not record.in_play:
+            if seen.status is not OrderStatus.FILLED and seen.updated_at > (record.ended_at or at) + SURE:
+                self.undead[seen.order_id] = record
+            return []
+        if seen.status is OrderStatus.FILLED or record.shown:
+            return []
+        if seen.status is OrderStatus.PENDING:
+            return []
+        record.shown = True
+        return [OrderNews(at, record.no, News.RESTING, "", record.order_id, ws=seen.said)]
+
+    def fill_seen(self, fill: FillSeen, at: Micros) -> list[Fact]:
+        """Take a part of an order that was matched: it is settled with that, and counts once by its trade."""
+        if fill.trade_id in self._before:
+            return []
+        record = self.by_id.get(fill.order_id)
+        if record is None:
+            if fill.order_id not in self._strange:
+                self._kept(fill.order_id, at).fills.append(fill)
+            return self._match(at)
+        trade = TradeId(fill.trade_id)
+        if trade in record.trades:
+            return []
+        cash = cash_paid if record.place.side is Side.BUY else cash_received
+        record.trades.append(trade)
+        record.filled += fill.size
+        if record.filled >= record.place.size and record.in_play:
+            self._out_of_play(record, at)
+        moved = cash(fill.price, fill.size)
+        return [
+            Filled(at, record.no, trade, fill.price, fill.size, moved, fill.fee, fill.maker),
+            Settled(at, record.no, trade, Settlement.CONFIRMED),
+        ]
+
+    def missing(self, record: Record, at: Micros) -> list[Fact]:
+        """Take it that a complete look did not show an order of ours.
+
+        One that stays unknown is over: it counts as cancelled, and should a fill of it come yet, it is a fill.
+        """
+        if not record.in_play:
+            return []
+        record.missing += 1
+        if record.missing < MISSES or at < record.sent_at + SURE:
+            wait_until = record.sent_at + SURE if record.missing >= MISSES else 0
+            record.look_at(Micros(max(at + AGAIN, wait_until)))
+            return []
+        if record.standing is Standing.TAKEN:
+            return self._end(record, News.CANCELED, at, "" if record.cancel_asked else "gone from the exchange")
+        record.given_up = True
+        return self._end(record, News.CANCELED, at, "it never arrived at the exchange")
+
+    # Orders without an id.
+
+    def _kept(self, order_id: str, at: Micros) -> _Unclaimed:
+        kept = self._unclaimed.get(order_id)
+        if kept is None:
+            kept = self._unclaimed[order_id] = _Unclaimed(at)
+            if len(self._unclaimed) > MOST_UNCLAIMED:
+                gone = next(iter(self._unclaimed))
+                del self._unclaimed[gone]
+                self._strange.add(gone)
+        return kept
+
+    def _match(self, at: Micros) -> list[Fact]:
+        """Find the orders whose answers were lost, once no answer can name the ones they might be any more."""
+        nameless = [each for each in self.records.values() if not each.order_id and not _refused(each)]
+        facts: list[Fact] = []
+        for record in sorted(nameless, key=lambda each: each.sent_at):
+            if record.standing is Standing.SENT:
+                continue
+            rivals = [each for each in nameless if each.standing is Standing.SENT and _alike(each, record)]
+            found = None if rivals else self._first_like(record)
+            if found is not None:
+                self.counts["orders_matched"] += 1
+                facts += self._name(record, found, at)
+                if not record.in_play:
+                    self.undead[found] = record
+        return facts
+
+    def _first_like(self, record: Record) -> str | None:
+        """Return the oldest order that it can be: its terms, not created before it was sent, nobody's yet."""
+        like = [
+            (kept.seen.created_at, order_id)
+            for order_id, kept in self._unclaimed.items()
+            if kept.seen is not None
+            and kept.first_at >= record.sent_at
+            and kept.seen.created_at >= record.sent_at - CLOCKS
+            and _same_terms(record, kept.seen)
+        ]
+        return min(like)[1] if like else None
+
+    def _name(self, record: Record, order_id: str, at: Micros) -> list[Fact]:
+        """Know an order by its id from here on, and take what was said of that before."""
+        record.order_id = order_id
+        self.by_id[order_id] = record
+        self._named.append(record)
+        facts: list[Fact] = []
+        if record.in_play:
+            record.standing = Standing.TAKEN
+            facts.append(OrderNews(at, record.no, News.ACCEPTED, "", order_id))
+        kept = self._unclaimed.pop(order_id, None)
+        if kept is not None:
+            for fill in kept.fills:
+                self.counts["fills_before_answers"] += 1
+                facts += self.fill_seen(fill, at)
+            if kept.seen is not None:
+                facts += self.order_seen(kept.seen, at)
+        return facts
+
+    # What is to be looked at.
+
+    def next_check(self) -> Micros | None:
+        """Return when the next order wants to be looked up."""
+        return min((record.checks[0] for record in self._in_play.values() if record.checks), default=None)
+
+    def take_due(self, at: Micros) -> bool:
+        """Say whether a look is due now, and strike off what it will answer."""
+        due = False
+        for record in self._in_play.values():
+            while record.checks and record.checks[0] <= at:
+                record.checks.pop(0)
+                due = True
+        return due
+
+    # How an order ends.
+
+    def _cancelled(self, record: Record, seen: OrderSeen, at: Micros) -> list[Fact]:
+        """End an order by its cause; one that did not pass validation has never been there (V2)."""
+        ours = record.cancel_asked and seen.cause in (Cause.USER, Cause.UNSAID)
+        why = "" if ours else WHY.get(seen.cause, "cancelled by hand")
+        never = seen.cause is Cause.VALIDATION and not record.shown and not record.matched
+        return self._end(record, News.REJECTED if never else News.CANCELED, at, why, seen.said)
+
+    def _end(self, record: Record, news: News, at: Micros, why: str, said: str = "") -> list[Fact]:
+        if not record.in_play:
+            return []
+        record.given_up = record.given_up or news is News.REJECTED
+        self._out_of_play(record, at)
+        return [OrderNews(at, record.no, news, why, record.order_id or None, ws=said or None)]
+
+    def _out_of_play(self, record: Record, at: Micros) -> None:
+        record.end(at)
+        self.cancelled_at = at if record.filled < record.place.size else self.cancelled_at
+        del self._in_play[record.no]
+        self._ended[record.no] = record
+
+    def forget(self, before: Micros) -> list[Record]:
+        """Forget the orders that ended before a time and are owed nothing; return them."""
+        gone = [
+            each
+            for each in self._ended.values()
+            if each.ended_at is not None and each.ended_at < before and not each.owed
+        ]
+        for record in gone:
+            del self.records[record.no], self._ended[record.no]
+            if record.order_id:
+                del self.by_id[record.order_id]
+                self._strange.add(record.order_id)
+        return gone
+
+
+def _refused(record: Record) -> bool:
+    """Whether it is proven that an order without an id was not taken, or never left."""
+    return record.given_up and record.missing == 0
+
+
+def _same_terms(record: Record, seen: OrderSeen) -> bool:
+    place = record.place
+    return (record.token, place.side, place.price, place.size) == (seen.token, seen.side, seen.price, seen.size)
+
+
+def _alike(one: Record, other: Record) -> bool:
+    return (one.token, one.place.side, one.place.price, one.place.size) == (
+        other.token,
+        other.place.side,
+        other.place.price,
+        other.place.size,
+    )

@@ -1,0 +1,260 @@
+"""The live public feed as a run uses it: markets, their socket, their books, and who listens (O10)."""
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from random import Random
+from typing import Self
+
+import trio
+from loguru import logger
+
+from pmrun.plugins.exchanges.polymarket.audit import Exchanged
+from pmrun.plugins.exchanges.polymarket.live_markets import Dropped, Heard, Network, Noted
+from pmrun.plugins.exchanges.polymarket.local_books import LocalBooks
+from pmrun.plugins.exchanges.satori.catalogue import find_markets
+from pmrun.plugins.exchanges.satori.credentials import Credentials
+from pmrun.plugins.exchanges.satori.feed_terms import FeedTerms
+from pmrun.plugins.exchanges.satori.news import BookSeen, Frame, Parsed
+from pmrun.plugins.exchanges.satori.rest import Rest
+from pmrun.plugins.exchanges.satori.streams import Listener, Socket, with_token
+from pmrun.plugins.exchanges.satori.terms import ORDER_CALLS
+from pmrun.plugins.exchanges.satori.wire import Listed
+from pmrun.runner.book import Book
+from pmrun.runner.errors import ExchangeError
+from pmrun.runner.facts import MarketStatus, StatusChanged, TickChanged
+from pmrun.runner.hooks import Depth
+from pmrun.runner.market import MarketNo, Outcome, TokenId
+from pmrun.runner.ports import FeedInfo
+from pmrun.runner.session import Bell
+from pmrun.runner.units import ONE, SECOND, Micros, Price
+
+log = logger.bind(module="markets")
+ASK_EVERY = 0.5  # seconds between looks at what is to be read by REST
+
+
+class LiveMarkets(Listener):
+    """Markets that are being watched; nothing comes before `start`."""
+
+    order_calls = ORDER_CALLS
+
+    def __init__(
+        self,
+        settings: FeedTerms,
+        network: Network,
+        listed: Sequence[Listed],
+        rest: Rest,
+        now: Callable[[], Micros],
+        bell: Bell,
+        nursery: trio.Nursery,
+    ) -> None:
+        """Take the markets, and how to reach them."""
+        self.markets = tuple(each.market for each in listed)
+        self.books = LocalBooks(self.markets)
+        self.connect = network.connect
+        self.rng: Random = network.rng
+        self.url = settings.url
+        self.user_url = settings.socket_url
+        self.counts: Counter[str] = Counter()
+        self._listed = listed
+        self._settings = settings
+        self._network = network
+        self._rest = rest
+        self._now = now
+        self._bell = bell
+        self._nursery = nursery
+        self._numbers = {market.condition: MarketNo(no) for no, market in enumerate(self.markets)}
+        self._socket = Socket(
+            settings.socket_url,
+            with_token(network.connect, rest.tokens),
+            self,
+            now,
+            self.rng,
+            [market.condition for market in self.markets],
+        )
+        self._said_at = [now()] * len(self.markets)  # when a market's book was told or confirmed last
+        self._ask_market: dict[MarketNo, None] = {}
+        self._started = self._latest = now()
+        self._heard: list[Heard] = []
+        self._dropped: list[Dropped] = []
+        self._noted: list[Noted] = []
+
+    @classmethod
+    async def found(
+        cls,
+        settings: FeedTerms,
+        network: Network,
+        credentials: Credentials | None,
+        now: Callable[[], Micros],
+        bell: Bell,
+        nursery: trio.Nursery,
+    ) -> Self:
+        """Ask the exchange for the markets; raises DataError, ExchangeError or ProtocolViolation."""
+        rest = Rest(network.http, settings.url, now, credentials, simulated=settings.simulated)
+        return cls(settings, network, await find_markets(rest, settings.choice()), rest, now, bell, nursery)
+
+    def account_rest(self, credentials: Credentials, audit: Callable[[Exchanged], None] | None = None) -> Rest:
+        """Return the calls of an account at the same exchange."""
+        settings = self._settings
+        return Rest(self._network.http, settings.url, self._now, credentials, audit, settings.simulated)
+
+    def hear(self, heard: Heard, dropped: Dropped, noted: Noted) -> None:
+        """Have every frame, every loss of books, and news of ticks and statuses told."""
+        self._heard.append(heard)
+        self._dropped.append(dropped)
+        self._noted.append(noted)
+
+    async def start(self, depth: Depth, everything: bool) -> None:
+        """Subscribe, and watch that what is heard goes on."""
+        self.books = LocalBooks(self.markets, depth, everything)
+        for no, listed in enumerate(self._listed):
+            self._state(MarketNo(no), listed.status, None)
+        self._nursery.start_soon(self._socket.run)
+        self._nursery.start_soon(self._ask)
+
+    def ask_terms(self, no: MarketNo) -> None:
+        """Have a market's terms read by REST: an order was refused for them, or because it does not trade."""
+        self._ask_market[no] = None
+
+    # What is read by REST.
+
+    async def _ask(self) -> None:
+        """Read what the books ask for, and compare what is silent; what cannot be read is asked for again."""
+        while True:
+            await trio.sleep(ASK_EVERY)
+            wanted = self.books.requests(self._now())
+            try:
+                for token in dict.fromkeys([*wanted.books, *self._silent()]):
+                    await self._read_book(token)
+                for no in list(self._ask_market):
+                    await self._read_terms(no)
+            except (ExchangeError, trio.TooSlowError) as error:
+                self.counts["reads failed"] += 1
+                log.warning("a market cannot be read: {}", error)
+            self._pass_on()
+
+    def _silent(self) -> list[TokenId]:
+        """Return one token of the market that was silent for longest, if for too long: one look at a time."""
+        if not self._socket.up or not self.markets:
+            return []
+        no = min(range(len(self.markets)), key=self._said_at.__getitem__)
+        quiet = self._now() - self._said_at[no] >= self._settings.quiet_after * SECOND
+        return [self.markets[no].yes] if quiet else []
+
+    async def _read_book(self, token: TokenId) -> None:
+        no = self.books.market_of(token)
+        assert no is not None, "a token of ours"
+        news = self.books.news_of(no)
+        seen = await self._rest.book(self.markets[no].condition, token)
+        self._said_at[no] = self._now()
+        if self.books.differs(seen) and self.books.news_of(no) == news:
+            self._take_rest(seen)
+        else:
+            self.books.confirm(seen)
+
+    def _take_rest(self, seen: BookSeen) -> None:
+        now = self._now()
+        if self.books.take_rest(seen, now):
+            self.counts["books by REST"] += 1
+            for heard in self._heard:
+                heard(Parsed((seen,)), now)
+
+    async def _read_terms(self, no: MarketNo) -> None:
+        market = self.markets[no]
+        listed = await self._rest.market(market.condition)
+        self._ask_market.pop(no, None)
+        self.books.confirm_tick(market.yes, listed.market.tick, self._now())
+        paid = None if listed.winner is None else Price(ONE if listed.winner == market.yes else 0)
+        self._state(no, listed.status, paid)
+
+    def _state(self, no: MarketNo, status: MarketStatus, settled_yes: Price | None) -> None:
+        self.books.set_status(no, status, self._now(), settled_yes)
+
+    # What the socket says.
+
+    def on_frame(self, frame: Frame, text: str, at: Micros) -> None:
+        """Take what a frame says."""
+        self.counts["frames"] += 1
+        self._latest = at
+        before = self.books.changed_since()
+        for status in frame.statuses:
+            no = self._numbers.get(status.condition)
+            if no is not None:
+                log.info("{}: {} {}", self.markets[no].slug, status.status, status.reason)
+                if status.status is MarketStatus.RESOLVED:
+                    self.ask_terms(no)  # it says how, and a status is told once
+                else:
+                    self._state(no, status.status, None)
+        if frame.public.news:
+            self._take(frame.public, at)
+        self._pass_on()
+        if before is None and self.books.changed_since() is not None:
+            self._bell.ring()
+
+    def _take(self, parsed: Parsed, at: Micros) -> None:
+        self.books.take(parsed, at)
+        for news in parsed.news:
+            if isinstance(news, BookSeen) and (no := self.books.market_of(news.token)) is not None:
+                self._said_at[no] = at
+        for heard in self._heard:
+            heard(parsed, at)
+
+    def _pass_on(self) -> None:
+        for fact in self.books.facts():
+            if isinstance(fact, (TickChanged, StatusChanged)):
+                for noted in self._noted:
+                    noted(fact)
+
+    def on_lost(self, why: str) -> None:
+        """Drop all books."""
+        self.counts["lost"] += 1
+        log.warning("market socket: lost: {}", why)
+        now, markets = self._now(), [*self._numbers.values()]
+        self.books.lost(markets, now)
+        for dropped in self._dropped:
+            dropped(markets, now)
+        self._bell.ring()
+
+    def on_back(self) -> None:
+        """Await the books anew, and learn what a market's status has become meanwhile."""
+        now = self._now()
+        self.books.restored(self._numbers.values(), now)
+        self._said_at = [now] * len(self.markets)
+        if self.counts["lost"]:
+            self._ask_market |= dict.fromkeys(self._numbers.values())
+
+    def on_violation(self, text: str) -> None:
+        """Count a frame that breaks the protocol; the books are lost by it."""
+        self.counts["violations"] += 1
+        log.error("market socket: {}", text)
+
+    # What a run asks.
+
+    def book_for(self, no: MarketNo, outcome: Outcome) -> Book:
+        """Return the freshest book as one outcome sees it."""
+        return self.books.book(no).seen_by(outcome)
+
+    @property
+    def info(self) -> FeedInfo:
+        """Return what was heard so far."""
+        return self.info_with_prints(self._latest)
+
+    def info_with_prints(self, at: Micros) -> FeedInfo:
+        """Return the same as of a moment; a live feed has prints, whether or not one came yet."""
+        counts: Mapping[str, int] = self.counts
+        said = [f"live: market socket: {name} {count}" for name, count in counts.items() if name != "frames"]
+        errors = [
+            f"live: the exchange complained {count} times by code {code}" for code, count in self._socket.errors.items()
+        ]
+        return FeedInfo(
+            name="satori",
+            source=self._settings.url,
+            simulated=self._settings.simulated,
+            data_hash="live",
+            frames=0,
+            prints=1,
+            first_at=self._started,
+            last_at=at,
+            unknown=dict(self._socket.unknown),
+            inferred_ticks=self.books.counts["inferred ticks"],
+            remarks=(f"live: {counts.get('frames', 0)} frames", *said, *errors),
+        )

@@ -1,0 +1,182 @@
+"""What is true at the exchange before a session begins: cash, holdings, and orders that rest (R13)."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import trio
+from loguru import logger
+
+from pmrun.plugins.exchanges.polymarket.order_record import Record
+from pmrun.plugins.exchanges.polymarket.start import cost_of
+from pmrun.plugins.exchanges.satori.life import CLOCKS
+from pmrun.plugins.exchanges.satori.news import FillSeen, OrderSeen
+from pmrun.plugins.exchanges.satori.rest import Rest
+from pmrun.runner.account_file import AccountFile
+from pmrun.runner.account_records import FillRecord, OrderRecord
+from pmrun.runner.errors import ExchangeError
+from pmrun.runner.facts import Carried, Fact, FundsSeen, HoldingSeen, Listed, OrderFound
+from pmrun.runner.intents import Place, Reason
+from pmrun.runner.market import Market, MarketNo, Outcome, TokenId
+from pmrun.runner.orders import OrderNo, Purpose, Settlement, State, TradeId
+from pmrun.runner.units import Cash, Micros, Side, Size, cash_paid, cash_received
+
+log = logger.bind(module="orders")
+ONCE_MORE = 0.5  # seconds before all is asked again, where something moved in between
+WITHIN = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Truth:
+    """What the exchange said, as facts and as the adapter keeps it."""
+
+    facts: list[Fact]
+    cash: Cash
+    shares: dict[TokenId, int]
+    adopted: list[tuple[Record, Size]]
+    strange: list[str]  # orders that rest in other markets, or that nobody here placed
+    before: frozenset[str]  # trades that the balances hold already
+
+
+async def truth(
+    rest: Rest, account: AccountFile, markets: Sequence[Market], now: Callable[[], Micros], within: float = WITHIN
+) -> Truth:
+    """Ask for everything; raises ExchangeError when it cannot be had whole.
+
+    What rests may fill while we ask: everything is asked for until nothing moved in between.
+    """
+    with trio.move_on_after(within):
+        while True:
+            active = await rest.orders("active")
+            cash, shares = (await rest.wallet()).total, await rest.positions()
+            recent = await rest.orders("recent")
+            again = await rest.orders("active")
+            if _standing(active) == _standing(again) and (await rest.wallet()).total == cash:
+                break
+            log.info("an order of ours traded meanwhile: once more")
+            await trio.sleep(ONCE_MORE)
+        return await _told(rest, account, markets, active, recent, cash, shares, now())
+    raise ExchangeError(f"the account did not come to rest within {within:g} s: start again later")
+
+
+async def _told(
+    rest: Rest,
+    account: AccountFile,
+    markets: Sequence[Market],
+    active: Sequence[OrderSeen],
+    recent: Sequence[OrderSeen],
+    cash: Cash,
+    shares: dict[TokenId, int],
+    at: Micros,
+) -> Truth:
+    _name_lost(account, [*active, *recent])
+    before = await _keep_fills(rest, account, active)
+    _close_unfinished(account, {order.order_id for order in active}, at)
+    adopted = list(_adopted(active, account, markets, at))
+    known = {record.order_id for record, _ in adopted}
+    strange = [order.order_id for order in [*active, *recent] if order.order_id not in known]
+    facts = [*_facts(account, markets, cash, shares, at), *(_found(record, filled, at) for record, filled in adopted)]
+    return Truth(facts, cash, shares, adopted, strange, before)
+
+
+def _standing(orders: Sequence[OrderSeen]) -> dict[str, Size]:
+    return {order.order_id: order.filled for order in orders}
+
+
+def _name_lost(account: AccountFile, listed: Sequence[OrderSeen]) -> None:
+    """Find, by their terms, the orders whose answer an earlier session did not live to see (V5)."""
+    unclaimed = sorted(
+        (order for order in listed if not account.known(order.order_id)), key=lambda order: order.created_at
+    )
+    for record in account.unfinished():
+        if record.exchange_order_id is not None:
+            continue
+        found = next((order for order in unclaimed if _can_be(record, order)), None)
+        if found is not None:
+            unclaimed.remove(found)
+            account.name(record.client_order_id, found.order_id)
+            log.info("the order {} of an earlier session is {}", record.client_order_id, found.order_id)
+
+
+def _can_be(record: OrderRecord, order: OrderSeen) -> bool:
+    terms = record.token, record.side, record.price_e4, record.size_e6
+    return (
+        terms == (order.token, order.side, order.price, order.size) and order.created_at >= record.sent_at_us - CLOCKS
+    )
+
+
+async def _keep_fills(rest: Rest, account: AccountFile, active: Sequence[OrderSeen]) -> frozenset[str]:
+    """Write down the fills that an earlier session did not see any more; return the trades that balances hold."""
+    wanted = {each.exchange_order_id: each.side for each in account.unfinished() if each.exchange_order_id is not None}
+    wanted |= {order.order_id: order.side for order in active if account.known(order.order_id)}
+    trades: set[str] = set()
+    for order_id, side in wanted.items():
+        if order_id.startswith("none:"):
+            continue
+        for fill in await rest.order_trades(order_id):
+            trades.add(fill.trade_id)
+            account.fill(_record_of(fill, side))
+    return frozenset(trades)
+
+
+def _record_of(fill: FillSeen, side: Side) -> FillRecord:
+    cash = cash_paid if side is Side.BUY else cash_received
+    return FillRecord(
+        trade_id=TradeId(fill.trade_id),
+        exchange_order_id=fill.order_id,
+        price_e4=fill.price,
+        size_e6=fill.size,
+        cash_e6=cash(fill.price, fill.size),
+        fee_e6=fill.fee,
+        status=Settlement.CONFIRMED,
+        at_us=fill.at,
+    )
+
+
+def _close_unfinished(account: AccountFile, resting: set[str], at: Micros) -> None:
+    """Write of an earlier session's orders that they are over, where they do not rest any more."""
+    for record in account.unfinished():
+        order_id = record.exchange_order_id
+        if order_id is None:
+            order_id = f"none:{record.client_order_id}"
+            account.name(record.client_order_id, order_id)
+        if order_id not in resting:
+            filled = max(record.filled_e6, sum(fill.size_e6 for fill in account.fills(order_id)))
+            state = State.FILLED if filled >= record.size_e6 else State.CANCELED
+            account.state(order_id, state, Size(filled), at, "gone at the next start")
+
+
+def _facts(
+    account: AccountFile, markets: Sequence[Market], cash: Cash, shares: dict[TokenId, int], at: Micros
+) -> Iterator[Fact]:
+    for node, values in account.carried(at).items():
+        yield Carried(at, node, values)
+    for number, market in enumerate(markets):
+        yield Listed(at, MarketNo(number), market)
+    yield FundsSeen(at, cash)
+    for number, market in enumerate(markets):
+        for outcome in Outcome:
+            held = Size(shares.get(market.token(outcome), 0))
+            if held:
+                cost = cost_of(account, market.token(outcome), held)
+                yield HoldingSeen(at, MarketNo(number), outcome, held, cost)
+
+
+def _adopted(
+    active: Sequence[OrderSeen], account: AccountFile, markets: Sequence[Market], at: Micros
+) -> Iterator[tuple[Record, Size]]:
+    """Number the orders of this account's earlier sessions that rest in our markets; others are not ours to judge."""
+    where = {market.token(each): (MarketNo(no), each) for no, market in enumerate(markets) for each in Outcome}
+    known = [order for order in active if order.token in where and account.known(order.order_id)]
+    for number, order in enumerate(known, 1):
+        market, outcome = where[order.token]
+        purpose = Purpose.QUOTE if order.side is Side.BUY else Purpose.HEDGE
+        price, size, no = order.price, order.size, OrderNo(number)
+        place = Place(at, no, market, outcome, order.side, price, size, purpose, True, Reason("found"))
+        yield Record(place, order.order_id, order.token, at), order.filled
+
+
+def _found(record: Record, filled: Size, at: Micros) -> OrderFound:
+    place = record.place
+    return OrderFound(
+        at, place.market, place.outcome, place.side, place.price, place.size, filled, record.order_id, record.no
+    )

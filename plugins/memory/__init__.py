@@ -1,0 +1,1 @@
+"""What components remember from one run to the next."""
