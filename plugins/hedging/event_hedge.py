@@ -86,7 +86,8 @@ def _gap(own: list[Unhedged], kept: int, away: int) -> Iterator[Unhedged]:
     """Say in one word which shares of NO no sale covers: first what is wrong, then what is on its way."""
     numbers: dict[str, Number] = {"covered": kept, "buying": away}
     size = Size(kept + away + sum(max(0, gap.size) for gap in own))
-    if own:
+    dust = all(gap.code == "below_size_step" for gap in own)
+    if own and not (dust and kept + away):
         yield own[-1]._replace(size=size)
     elif away:
         yield Unhedged(NO, size, "buys_sibling", numbers)

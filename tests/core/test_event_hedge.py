@@ -184,6 +184,12 @@ def test_a_market_of_which_more_is_held_covers_nothing_since_it_could_win():
     assert orders_in(A, holdings, shown) == orders_in(B, holdings, shown) == []
 
 
+def test_a_part_too_fine_to_sell_does_not_hide_what_is_covered():
+    holdings = {A: a_holding(NO, "20.004", "0.60"), B: a_holding(NO, "20", "0.40")}
+    (gap,) = EventHedge(may_take=True).hedge(*asked_in(A, holdings))
+    assert (gap.code, gap.size) == ("covered_by_sibling", shares("20.004"))
+
+
 def orders_in(no, holdings, shown=(DEAR, LIKELY)):
     answer = EventHedge(may_take=True).hedge(*asked_in(no, holdings, shown))
     return [one for one in answer if not isinstance(one, Unhedged)]

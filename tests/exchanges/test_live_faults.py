@@ -7,7 +7,7 @@ from rehearsal import KEY, LIVELY, Rehearsal, lively_feed
 from verdicts import complaints
 
 from pmrun.plugins.exchanges.embedded.fault_script import read_script
-from pmrun.plugins.exchanges.embedded.fault_terms import Name
+from pmrun.plugins.exchanges.embedded.fault_terms import OF_SATORI, Name
 from pmrun.plugins.exchanges.embedded.faults import Faults
 
 SEED = 5
@@ -67,5 +67,5 @@ def test_whatever_goes_wrong_nothing_is_lost_doubled_or_left(key: None, tmp_path
     summary = run.together(seconds=SECONDS)
     assert complaints(run) == {}
     assert summary["may_rest"] == []
-    assert {name.value for name in Name} - set(run.host.fired) == set()
+    assert {name.value for name in Name if name not in OF_SATORI} - set(run.host.fired) == set()
     assert summary["fills"]["count"] > 3
