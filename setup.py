@@ -21,17 +21,20 @@ COMPILED = (
     "runner/deciding.py",
     "runner/desk.py",
     "runner/fitting.py",
+    "runner/grid.py",
     "runner/holding.py",
     "runner/inventory.py",
     "runner/journal_writer.py",
     "runner/known.py",
     "runner/learning.py",
     "runner/market_state.py",
+    "runner/orders.py",
     "runner/own_orders.py",
     "runner/reconcile.py",
     "runner/simulate.py",
     "runner/summary.py",
     "runner/units.py",
+    "runner/wanted.py",
     "plugins/executors/paper_exchange.py",
     "plugins/executors/told.py",
 )
@@ -50,13 +53,17 @@ def extensions() -> list[Extension]:
         paths = [f"pmrun/{path}" for path in COMPILED]
         # What is ignored of libraries that are not there while building is not an error.
         options = ["--config-file", str(here / "pyproject.toml"), "--no-warn-unused-ignores"]
-        return mypycify(
+        made = mypycify(
             [*options, *paths],
             opt_level="3",
             debug_level="0",
             group_name="pmrun.runner.desk",
             target_dir=str(here / "build"),
         )
+    if sys.platform != "win32":
+        for extension in made:  # the library's functions call one another directly, and small ones are put in place
+            extension.extra_compile_args = [*extension.extra_compile_args, "-fno-semantic-interposition"]
+    return made
 
 
 setup(

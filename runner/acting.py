@@ -3,8 +3,6 @@
 from collections import deque
 from typing import Final
 
-from msgspec.structs import replace
-
 from pmrun.runner.desk_settings import DeskSettings
 from pmrun.runner.facts import OrderFound
 from pmrun.runner.hooks import Unhedged, Wanted
@@ -34,6 +32,7 @@ class Acting:
         self._remember = settings.remember
         self._pause = settings.retry_pause
         self._last_order = 0
+        self._because: dict[str, Reason] = {}  # why orders are placed: the rule's words come back
         self.merges = 0  # asked for so far
         self._ended: deque[tuple[Micros, OrderNo]] = deque()
 
@@ -44,26 +43,18 @@ class Acting:
         now, market = self._known.now, state.no
         outcome, side, price, size, purpose = want.outcome, want.side, want.price, want.size, want.purpose
         post_only = not want.may_take
-        order = Order(
-            no=no,
-            client_order_id=f"{self._name}-{no}",
-            market=market,
-            outcome=outcome,
-            side=side,
-            price=price,
-            size=size,
-            purpose=purpose,
-            post_only=post_only,
-            placed_at=now,
-            basis=want.basis,
-        )
+        name = f"{self._name}-{no}"
+        order = Order(no, name, market, outcome, side, price, size, purpose, post_only, now, want.basis)
         self._orders[no] = state.orders[no] = order
         self._account.reserve(None, order)
         if self._known.siblings:
             self._known.stake_changed(state.no)
         if state.refused:
             state.refused.pop(book_side(outcome, side), None)
-        self.out.append(Place(now, no, market, outcome, side, price, size, purpose, post_only, Reason(want.basis)))
+        reason = self._because.get(want.basis)
+        if reason is None:
+            reason = self._because[want.basis] = Reason(want.basis)
+        self.out.append(Place(now, no, market, outcome, side, price, size, purpose, post_only, reason))
 
     def adopt(self, state: MarketState, fact: OrderFound) -> Order:
         """Return an order that an earlier session left resting, known from here on."""
@@ -126,7 +117,7 @@ class Acting:
         if order.state is PENDING_SUBMIT:
             self._known.for_answer.add(order.market)
             return False
-        sent = replace(order, cancel_sent=True)
+        sent = order.leaving()
         self._orders[order.no] = self._markets[order.market].orders[order.no] = sent
         if self._known.hedges_events and order.purpose is not QUOTE:
             self._known.stake_changed(order.market)
@@ -173,7 +164,7 @@ class Acting:
                     self._known.for_answer.add(state.no)
                     self._known.pulled.add(no)
                 else:
-                    self._orders[no] = state.orders[no] = replace(order, cancel_sent=True)
+                    self._orders[no] = state.orders[no] = order.leaving()
 
     def say_unsold(self, state: MarketState, hedged: bool) -> None:
         """Say at the end what hedging has not sold, what its exits ask, and why no exit covers the rest."""

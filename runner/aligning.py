@@ -26,6 +26,9 @@ class Aligning:
     def __init__(self, hooks: Hooks, settings: DeskSettings, known: Known, acting: Acting, fitting: Fitting) -> None:
         """Take the components, who acts, and who says what fits."""
         self._hooks = hooks
+        self._hedges = hooks.hedges
+        self._checks = bool(hooks.checks)
+        self._moves_at_once = hooks.moves_at_once
         self._settings = settings
         self._known = known
         self._acting = acting
@@ -44,9 +47,9 @@ class Aligning:
                 self._keep_or_move(state, order, want, kept, missing)
             elif not self._acting.cancel(order, _unwanted(state, order)):
                 committed += order.exposed  # it cannot leave before it is answered
-        if self._hooks.hedges and missing:
+        if self._hedges and missing:
             self._make_way(missing, kept)
-        if kept and self._hooks.checks:
+        if kept and self._checks:
             committed += sum([order.exposed for order, _ in kept])
             committed = self._judge_kept(state, kept, missing, committed)
         fit: list[Wanted] = []
@@ -63,7 +66,7 @@ class Aligning:
             fit = self._without_quotes(state, kept, fit)
         for want in fit:  # only now: a component that raised has kept all of them back
             self._acting.place(state, want)
-        if self._hooks.hedges:
+        if self._hedges:
             self.show_gaps(state)
 
     def _keep_or_move(
@@ -93,8 +96,8 @@ class Aligning:
         missing.append(want)
 
     def _replace_at(self, state: MarketState, order: Order, want: Wanted) -> Micros | None:
-        """Return when an order may make way; an exit does so at once (R9: dynamic follow)."""
-        if want.purpose is not QUOTE:
+        """Return when an order may make way; an exit does so at once (R9: dynamic follow), as all do without a rule."""
+        if self._moves_at_once or want.purpose is not QUOTE:
             return self._known.now
         return self._hooks.replace_at(order, want, state.terms, self._known.now)
 

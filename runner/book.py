@@ -1,18 +1,15 @@
 """An order book as one side of the market sees it, and what a rule may ask of it."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from itertools import islice
-from operator import itemgetter
-from typing import Final
 
 from pmrun.runner.market import Outcome
 from pmrun.runner.units import ONE, PRICE_SCALE, HalfPrice, Price, Side, Size
 
 Level = tuple[Price, Size]
 Levels = tuple[Level, ...]
-Prices = tuple[tuple[Price, ...], tuple[Price, ...]]  # of bids and asks
+Prices = tuple[int, ...]  # how many are bids, then theirs, then those of the asks
 YES = Outcome.YES
-_price: Final[Callable[[Level], Price]] = itemgetter(0)
 
 
 class Book:
@@ -93,7 +90,10 @@ class Book:
     def prices(self, levels: int) -> Prices:
         """Return the prices of the first levels of each side (0: of all), without the sizes."""
         bids, asks = (self.bids[:levels], self.asks[:levels]) if levels else (self.bids, self.asks)
-        return tuple(map(_price, bids)), tuple(map(_price, asks))
+        found: list[int] = [len(bids)]
+        found += [level[0] for level in bids]
+        found += [level[0] for level in asks]
+        return tuple(found)
 
     def bids_below(self, price: Price, count: int) -> Levels:
         """Return the next `count` bid levels strictly below a price."""

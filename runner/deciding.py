@@ -1,6 +1,6 @@
 """Deciding what ought to rest: the hedges, and the rule's quotes on the grid, sized, on the token that suits."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from pmrun.runner.book import Book
@@ -76,7 +76,7 @@ class Deciding:
             if uncovered > 0:
                 state.gaps[outcome] = Unhedged(outcome, uncovered, code, {})
 
-    def quotes(self, state: MarketState, now: Micros, refuse: Callable[..., None]) -> list[Wanted]:
+    def quotes(self, state: MarketState, now: Micros, refuse: Callable[..., None]) -> Sequence[Wanted]:
         """Return the orders that the pricing rule asks for; `refuse` hears why a quote can be none.
 
         Books come back to the same prices time and again: where nothing else counts, the rule is asked once for each.
@@ -94,7 +94,7 @@ class Deciding:
             if len(state.quoted) >= REMEMBERED:
                 state.quoted.clear()
             state.quoted[prices] = wanted
-        return wanted[:]
+        return wanted
 
     def _ask(
         self, state: MarketState, book: Book, now: Micros, refuse: Callable[..., None]
@@ -124,7 +124,7 @@ class Deciding:
         book = state.book if outcome is YES else state.book.mirror()
         grid = state.grid
         price = grid.rest(side, wished, book.bids[0][0], book.asks[0][0])
-        if price not in grid:
+        if not grid.holds(price):
             refuse(state, outcome, side, price, size, (Reason("no_valid_price", "grid", {"tick": grid.tick}),))
             return None
         least = state.terms.min_order_size

@@ -1,13 +1,13 @@
 """The desk: a plain function of the facts it was told, which answers with what we now want done."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final
 
 from pmrun.runner.acting import Acting
 from pmrun.runner.aligning import Aligning
 from pmrun.runner.deciding import Deciding
 from pmrun.runner.desk_settings import DeskSettings, Pace
-from pmrun.runner.facts import Fact, FeedEnded, FeedLost, FeedRestored, TimerDue, Together
+from pmrun.runner.facts import Fact, FeedEnded, FeedLost, FeedRestored, OrderNews, TimerDue, Together
 from pmrun.runner.fitting import Counted, Fitting
 from pmrun.runner.hooks import Hooks, Wanted
 from pmrun.runner.intents import CancelAll, Drop, Intent, Number, Observed, Reason, Select
@@ -19,7 +19,7 @@ from pmrun.runner.market import MarketNo, Outcome
 from pmrun.runner.market_state import MarketState, book_side
 from pmrun.runner.orders import Order, Purpose
 from pmrun.runner.reconcile import reconcile
-from pmrun.runner.units import Cash, Micros, Side
+from pmrun.runner.units import Cash, Micros, Side, next_beat
 from pmrun.runner.universe import MarketProspect, Scanned, Universe
 
 __all__ = ["Desk", "DeskSettings", "MarketState", "Pace"]
@@ -45,6 +45,8 @@ class Desk:
         self._deciding = Deciding(hooks, settings, known)
         self._fitting = Fitting(hooks, settings, known, self._acting)
         self._aligning = Aligning(hooks, settings, known, self._acting, self._fitting)
+        self._hedges, self._waits, self._gated = hooks.hedges, hooks.waits, settings.gated
+        self._every, self._offset = settings.pace.every, settings.pace.offset
         self._origin: Micros | None = None
         self._wakes: dict[MarketNo, Micros] = {}  # when a component may change its mind
         self._learn: dict[type[Any], Callable[[Any], None]] = {
@@ -105,7 +107,8 @@ class Desk:
 
     def decision_after(self, at: Micros) -> Micros:
         """Return the first decision time at or after a moment: what the feed conflates to."""
-        return self.settings.pace.next(at if self._origin is None else self._origin, at)
+        first = (at if self._origin is None else self._origin) + self._offset
+        return next_beat(self._every, first, at)
 
     def in_play(self) -> Iterator[Order]:
         """Iterate over all orders that can still fill."""
@@ -140,9 +143,12 @@ class Desk:
     # Time and the feed; learning knows the other facts.
 
     def _together(self, fact: Together) -> None:
-        learn = self._learn
+        learn, learning = self._learn, self._learning
         for one in fact.facts:
-            learn[type(one)](one)
+            if type(one) is OrderNews:
+                learning.order_news(one)
+            else:
+                learn[type(one)](one)
 
     def _timer_due(self, fact: TimerDue) -> None:
         self._learning.tell(fact, None, None)
@@ -179,7 +185,7 @@ class Desk:
         if known.siblings:
             self._decide_events()
             return
-        due = sorted(known.dirty) if self.settings.gated else list(self.markets)
+        due = sorted(known.dirty) if self._gated else list(self.markets)
         known.dirty.clear()
         for no in due:
             self._decide(self.markets[no])
@@ -229,7 +235,7 @@ class Desk:
     def _prospect(self, state: Scanned) -> MarketProspect:
         return MarketProspect(self.hooks, state, self._known.now, lambda: self._tried(self.markets[state.no]))
 
-    def _tried(self, state: MarketState) -> tuple[list[Wanted], dict[Side, tuple[Reason, ...]]]:
+    def _tried(self, state: MarketState) -> tuple[Sequence[Wanted], dict[Side, tuple[Reason, ...]]]:
         """Return what would be wanted, and why a side of the YES book could not be quoted with nothing committed."""
         refusals: dict[Side, tuple[Reason, ...]] = {side: (Reason("no_quote", "pricing"),) for side in Side}
 
@@ -257,7 +263,7 @@ class Desk:
         if code is not None:
             self._clear(state, code)
             return
-        if self.hooks.waits:
+        if self._waits:
             self._set_wake(no)
         if not state.selected and not state.orders and not state.inventory.held:
             return
@@ -267,7 +273,7 @@ class Desk:
             (self._acting.unquoted if keeps else self._acting.pull)(state, Reason(code, "desk"))
             if self.hooks.hedges_events:  # what they were to cover is hedged otherwise
                 self._acting.pull_covers(state, Reason(code, "desk"))
-            if self.hooks.hedges and state.inventory.held:
+            if self._hedges and state.inventory.held:
                 self._exit_if_possible(state, code)
             return
         if self.settings.merge_from:
@@ -275,11 +281,12 @@ class Desk:
         try:
             if state.unsafe:
                 state.unsafe.clear()
-            wanted = self._deciding.hedges(state, known.now) if self.hooks.hedges else []
+            wanted: Sequence[Wanted] = self._deciding.hedges(state, known.now) if self._hedges else ()
             if known.limit is not None:
                 self._acting.pull(state, known.limit)
             elif state.selected:
-                wanted.extend(self._deciding.quotes(state, known.now, self._acting.refuse))
+                quotes = self._deciding.quotes(state, known.now, self._acting.refuse)
+                wanted = [*wanted, *quotes] if wanted else quotes
             self._aligning.align(state, reconcile(wanted, state.replaceable()))
         except Exception as error:
             self._unjudged(state, error)

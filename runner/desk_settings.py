@@ -2,7 +2,7 @@
 
 import msgspec
 
-from pmrun.runner.units import Micros, Size
+from pmrun.runner.units import Micros, Size, next_beat
 from pmrun.runner.universe import Rescan
 
 
@@ -14,11 +14,7 @@ class Pace(msgspec.Struct, frozen=True, kw_only=True):
 
     def next(self, origin: Micros, at: Micros) -> Micros:
         """Return the first decision time at or after a moment."""
-        every = self.every
-        if not every:
-            return at
-        first = origin + self.offset
-        return Micros(first - (first - at) // every * every) if at > first else Micros(first)
+        return next_beat(self.every, origin + self.offset, at)
 
 
 class DeskSettings(msgspec.Struct, frozen=True, kw_only=True):

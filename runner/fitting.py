@@ -38,7 +38,10 @@ class Fitting:
 
     def __init__(self, hooks: Hooks, settings: DeskSettings, known: Known, acting: Acting) -> None:
         """Take the components, and who refuses."""
-        self._hooks = hooks
+        self._checks = hooks.checks
+        self._sums = hooks.sums
+        self._confirms = hooks.confirms
+        self._counts_shares, self._counts_events = hooks.counts_shares, hooks.counts_events
         self._settings = settings
         self._known = known
         self._account = known.account
@@ -48,7 +51,7 @@ class Fitting:
         """Whether nothing speaks against an order, placed together with others; otherwise refuse it, or let it wait."""
         if state.rejected and self._retries_later(state, want):
             return False
-        if self._hooks.checks:
+        if self._checks:
             reasons = self.objections(state, want, committed, resting=False, beside=beside)
             if reasons:
                 self._acting.deny(state, want, reasons)
@@ -73,10 +76,9 @@ class Fitting:
         assert state.book is not None
         found: list[Reason] = []
         book = state.book.seen_by(order.outcome)
-        hooks = self._hooks
-        shares = self._shares(state, order, resting, beside, counted) if hooks.counts_shares else 0
-        lost = self._event_loss(state, order, resting, beside, counted) if hooks.counts_events else 0
-        for check in self._hooks.checks if checks is None else checks:
+        shares = self._shares(state, order, resting, beside, counted) if self._counts_shares else 0
+        lost = self._event_loss(state, order, resting, beside, counted) if self._counts_events else 0
+        for check in self._checks if checks is None else checks:
             if order.purpose not in check.judges:
                 continue
             objection = check.object_to_order(
@@ -134,7 +136,7 @@ class Fitting:
         False waits for the cancels in flight; a limit that they cannot cure is a refusal.
         """
         buys = want.side is BUY
-        if buys and self._hooks.confirms and self._leaves(state, want):
+        if buys and self._confirms and self._leaves(state, want):
             return False  # what the other still buys would be bought twice
         short = self._short(want, beside) if buys else 0
         reason = self._meets_own_order(state, want, beside)
@@ -149,7 +151,7 @@ class Fitting:
             if reason.by != "leaving":
                 self._acting.deny(state, want, (reason,))
             return False
-        sums = self._hooks.sums
+        sums = self._sums
         if not sums or not buys:
             return True
         leaving = sum(order.exposed for order in state.orders.values() if order.cancel_sent)

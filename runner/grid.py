@@ -2,24 +2,24 @@
 
 import math
 from collections.abc import Iterable
-
-import msgspec
+from typing import Final
 
 from pmrun.runner.units import ONE, HalfPrice, Price, Side
 
-BUY = Side.BUY
+BUY: Final = Side.BUY
 KNOWN_TICKS = (1000, 100, 50, 25, 10, 1)  # 0.1 … 0.0001 (reference, section 4)
 
 
-class Grid(msgspec.Struct, frozen=True):
+class Grid:
     """The prices a market allows: multiples of the tick from one tick to one dollar less a tick."""
 
-    tick: Price
+    __slots__ = ("tick",)
 
-    def __post_init__(self) -> None:
+    def __init__(self, tick: Price) -> None:
         """Refuse a tick that does not divide a dollar."""
-        if self.tick <= 0 or ONE % self.tick:
-            raise ValueError(f"tick {self.tick}/10,000 dollar does not divide one dollar")
+        if tick <= 0 or ONE % tick:
+            raise ValueError(f"tick {tick}/10,000 dollar does not divide one dollar")
+        self.tick = tick
 
     @property
     def lowest(self) -> Price:
@@ -33,8 +33,12 @@ class Grid(msgspec.Struct, frozen=True):
 
     def __contains__(self, price: object) -> bool:
         """Whether a price is valid."""
+        return isinstance(price, int) and self.holds(price)
+
+    def holds(self, price: int) -> bool:
+        """Whether a price is valid, of what is known to be a whole number."""
         tick = self.tick
-        return isinstance(price, int) and tick <= price <= ONE - tick and price % tick == 0
+        return tick <= price <= ONE - tick and price % tick == 0
 
     def place(self, side: Side, wanted: HalfPrice) -> Price:
         """Put a price that may fall between ticks on the grid: bids floored, asks ceiled (R4).

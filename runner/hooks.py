@@ -19,7 +19,8 @@ from pmrun.runner.intents import Intent, Number, Reason
 from pmrun.runner.inventory import Inventory
 from pmrun.runner.market import Market, MarketNo, Outcome
 from pmrun.runner.orders import Order, Purpose
-from pmrun.runner.units import Cash, HalfPrice, Micros, Notional, Price, Side, Size
+from pmrun.runner.units import Cash, HalfPrice, Micros, Notional, Side, Size
+from pmrun.runner.wanted import Wanted as Wanted  # where components look for it
 
 GROUP = "pmrun"
 SINGLE = ("price", "size_order", "replace_at", "rank_market", "hedge")  # one component answers these
@@ -50,29 +51,6 @@ class NoQuote(NamedTuple):
 
 
 Answer = Sequence[Quote | NoQuote]
-
-
-class Wanted(msgspec.Struct, frozen=True, gc=False):
-    """An order that ought to rest: on the grid and sized; checks may still object."""
-
-    outcome: Outcome
-    side: Side
-    price: Price
-    size: Size
-    purpose: Purpose
-    basis: str
-    may_take: bool = False
-
-    @classmethod
-    def of(cls, order: Order) -> "Wanted":
-        """Return what an order in play still stands for."""
-        left, takes = order.remaining, not order.post_only
-        return cls(order.outcome, order.side, order.price, left, order.purpose, order.basis, takes)
-
-    @property
-    def notional(self) -> Notional:
-        """Price times size, exact."""
-        return Notional(self.price * self.size)
 
 
 class Objection(msgspec.Struct, frozen=True):
@@ -436,8 +414,9 @@ class Hooks:
         # Asked for every quote and every order: without a method of our own in between.
         self.price: Callable[[Market, Book, Inventory, Micros], Answer | None] = self._first("price")
         self.size_order: Callable[[Market, Quote], Size | None] = self._first("size_order")
+        self.moves_at_once = not self._answers("replace_at")
         self.replace_at: Callable[[Order, Wanted, Market, Micros], Micros | None] = (
-            self._first("replace_at") if self._answers("replace_at") else _at_once
+            _at_once if self.moves_at_once else self._first("replace_at")
         )
         self.broken: dict[str, str] = {}  # components that raised and cannot be trusted any more: what they said
         limiting = {name for hook in LIMITING for name, _, _ in self._each(hook, components)}

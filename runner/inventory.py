@@ -149,10 +149,10 @@ class Account:
         """Move what an order in play keeps from other uses: cash and exposure of a bid, shares of an ask."""
         inventory = self._markets.get(after.market) or self.inventory(after.market)
         if after.side is BUY:
-            locked, exposed = after.kept
+            locked, exposed = int(after.locked), int(after.exposed)
             if before is not None:
-                locked_before, exposed_before = before.kept
-                locked, exposed = Cash(locked - locked_before), Notional(exposed - exposed_before)
+                locked -= before.locked
+                exposed -= before.exposed
             self.funds.locked += locked
             inventory.bids += exposed
             self._expose(exposed)

@@ -54,6 +54,8 @@ class Learning:
         self._orders = known.orders
         self._acting = acting
         self._universe = universe
+        self._holds_us = settings.book_holds_us
+        self._every = settings.pace.every
         self._hears_news = hooks.observed(OrderNews)
         self._hears_books = hooks.observed(BookChanged)
         self.learners: dict[type[Any], Callable[[Any], None]] = {
@@ -65,7 +67,7 @@ class Learning:
             FundsSeen: self._funds_seen,
             HoldingSeen: self._holding_seen,
             OrderFound: self._order_found,
-            OrderNews: self._order_news,
+            OrderNews: self.order_news,
             Filled: self._filled,
             Settled: self._settled,
             Merged: self._merged,
@@ -109,13 +111,14 @@ class Learning:
         state = self._markets.get(fact.market)
         if state is None:
             return
-        if self._settings.book_holds_us:
+        book = fact.book
+        if self._holds_us:
             state.own.before(state.observed, state.orders, self._known.now)
-            state.own.after(fact.book, self._known.now)
-        state.observed = fact.book
-        if fact.book.bids or fact.book.asks:
-            state.mark = fact.book.mark_half
-        state.book = self._without_us(state) if self._settings.book_holds_us else fact.book
+            state.own.after(book, self._known.now)
+        state.observed = book
+        if book.bids or book.asks:
+            state.mark = book.mark_half
+        state.book = self._without_us(state) if self._holds_us else book
         if self._hears_books:
             self.tell(fact, fact.market, None)
         self._known.dirty[fact.market] = None
@@ -177,16 +180,16 @@ class Learning:
         self.tell(fact, fact.market, order)
         return self._touch(state)
 
-    def _order_news(self, fact: OrderNews) -> None:
+    def order_news(self, fact: OrderNews) -> None:
+        """Learn anything but a fill of an order: of all facts, the one that comes most."""
         order = self._orders.get(fact.order)
         if order is None:
             return self._observe_oddity("unknown_order", {"order": fact.order, "news": str(fact.news)})
         after = order.after(fact.news, self._known.now, fact.exchange_order_id, fact.ws, fact.rest)
-        if type(after) is Impossible:
+        if isinstance(after, Impossible):
             return self._observe_oddity(
                 "impossible_news", {"order": fact.order, "state": str(after.state), "news": str(after.news)}
             )
-        assert type(after) is Order
         changed = order.state is not after.state
         if changed and after.state is REJECTED:
             rejected = self._markets[order.market].rejected
@@ -216,7 +219,7 @@ class Learning:
                 self._acting.cancel(after, Reason("pulled", "desk"))
             if after.purpose is not QUOTE:  # an exit that rests ends a row of failures: another may be due
                 self._touch(self._markets[no], now=True)
-            elif no in known.for_answer or self._settings.book_holds_us:
+            elif no in known.for_answer or self._holds_us:
                 self._touch(self._markets[no], now=known.stopped is not None)
             return
         known.pulled.discard(after.no)
@@ -319,12 +322,12 @@ class Learning:
     def _touch(self, state: MarketState, now: bool = False) -> None:
         """Something other than the book changed: decide now, or at the next decision time."""
         known = self._known
-        if self._settings.book_holds_us:
+        if self._holds_us:
             state.book = self._without_us(state)
         known.dirty[state.no] = None
         if known.siblings:
             known.stake_changed(state.no)
-        if now or not self._settings.pace.every:
+        if now or not self._every:
             known.due = True
 
     def _halt(self, state: MarketState | None, code: str, order: OrderNo) -> None:

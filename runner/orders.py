@@ -1,9 +1,6 @@
 """The life of an order, the same for every exchange (O1, O2)."""
 
-from typing import Final, NewType
-
-import msgspec
-from msgspec.structs import replace
+from typing import Any, Final, NamedTuple, NewType
 
 from pmrun.runner.market import MarketNo, Outcome
 from pmrun.runner.units import NOTIONAL_PER_CASH, Cash, Micros, Notional, Price, Side, Size, Word, complement
@@ -66,6 +63,7 @@ BUY: Final = Side.BUY  # looking a member up in its class costs more than the co
 YES: Final = Outcome.YES
 UNKNOWN: Final = News.UNKNOWN
 SEEN: Final = News.SEEN
+PENDING_SUBMIT: Final = State.PENDING_SUBMIT
 _S, _N = State, News
 UNANSWERED: Final = frozenset({State.PENDING_SUBMIT, State.SUBMITTED})
 ENDED: Final = frozenset({State.FILLED, State.CANCELED, State.REJECTED, State.EXPIRED})
@@ -172,7 +170,7 @@ def settles(before: Settlement, news: Settlement) -> bool | None:
     return _RANK[news] >= _RANK[before] and not before.final
 
 
-class Impossible(msgspec.Struct, frozen=True, tag="impossible"):
+class Impossible(NamedTuple):
     """News that cannot be true of an order as we know it: observed and counted, never applied."""
 
     order: OrderNo
@@ -180,33 +178,129 @@ class Impossible(msgspec.Struct, frozen=True, tag="impossible"):
     news: News
 
 
-_NOTHING: Final = (Cash(0), Notional(0))
+class Order:
+    """An order we asked for, with all that is known of it (O2): never changed, news of it makes another one.
 
+    A class of slots, not a struct: compiled, it is read without a look-up. What is made of it is written out in full,
+    without a helper in between: every order is told of three times.
+    """
 
-class Order(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """An order we asked for, with all that is known of it (O2)."""
+    __slots__ = (
+        "basis",
+        "cancel_sent",
+        "client_order_id",
+        "exchange_order_id",
+        "exposed",
+        "filled",
+        "last_event_at",
+        "locked",
+        "market",
+        "no",
+        "outcome",
+        "outcome_unknown",
+        "paid",
+        "placed_at",
+        "post_only",
+        "price",
+        "purpose",
+        "raw_last_rest_snapshot",
+        "raw_last_ws_event",
+        "side",
+        "size",
+        "state",
+        "submitted_at",
+    )
 
-    no: OrderNo
-    client_order_id: str
-    market: MarketNo
-    outcome: Outcome
-    side: Side
-    price: Price
-    size: Size
-    purpose: Purpose
-    post_only: bool
-    placed_at: Micros
-    basis: str = ""  # where its price came from, in the rule's words
-    state: State = State.PENDING_SUBMIT
-    outcome_unknown: bool = False  # the answer to the request was lost (O7)
-    cancel_sent: bool = False
-    exchange_order_id: str | None = None
-    submitted_at: Micros | None = None
-    last_event_at: Micros | None = None
-    filled: Size = Size(0)
-    paid: Cash = Cash(0)  # the cash of all fills: with `filled`, the average price as a pair
-    raw_last_ws_event: str | None = None
-    raw_last_rest_snapshot: str | None = None
+    def __init__(
+        self,
+        no: OrderNo,
+        client_order_id: str,
+        market: MarketNo,
+        outcome: Outcome,
+        side: Side,
+        price: Price,
+        size: Size,
+        purpose: Purpose,
+        post_only: bool,
+        placed_at: Micros,
+        basis: str = "",
+        state: State = PENDING_SUBMIT,
+        outcome_unknown: bool = False,
+        cancel_sent: bool = False,
+        exchange_order_id: str | None = None,
+        submitted_at: Micros | None = None,
+        last_event_at: Micros | None = None,
+        filled: Size = Size(0),
+        paid: Cash = Cash(0),
+        raw_last_ws_event: str | None = None,
+        raw_last_rest_snapshot: str | None = None,
+    ) -> None:
+        """Take what we asked for, then what has become of it."""
+        self.no = no
+        self.client_order_id = client_order_id
+        self.market = market
+        self.outcome = outcome
+        self.side = side
+        self.price = price
+        self.size = size
+        self.purpose = purpose
+        self.post_only = post_only
+        self.placed_at = placed_at
+        self.basis = basis  # where its price came from, in the rule's words
+        self.state = state
+        self.outcome_unknown = outcome_unknown  # the answer to the request was lost (O7)
+        self.cancel_sent = cancel_sent
+        self.exchange_order_id = exchange_order_id
+        self.submitted_at = submitted_at
+        self.last_event_at = last_event_at
+        self.filled = filled
+        self.paid = paid  # the cash of all fills: with `filled`, the average price as a pair
+        self.raw_last_ws_event = raw_last_ws_event
+        self.raw_last_rest_snapshot = raw_last_rest_snapshot
+        # What a bid in play keeps from other uses: cash (O8), and notional; an ask exposes nothing (R8).
+        if side is not BUY or state in ENDED:
+            self.locked, self.exposed = Cash(0), Notional(0)
+        else:
+            left = -(-price * size // NOTIONAL_PER_CASH) - paid  # cash_paid, without the call
+            self.locked = Cash(left if left > 0 else 0)
+            self.exposed = Notional(price * (size - filled))
+
+    def _values(self) -> tuple[Any, ...]:
+        return (
+            self.no,
+            self.client_order_id,
+            self.market,
+            self.outcome,
+            self.side,
+            self.price,
+            self.size,
+            self.purpose,
+            self.post_only,
+            self.placed_at,
+            self.basis,
+            self.state,
+            self.outcome_unknown,
+            self.cancel_sent,
+            self.exchange_order_id,
+            self.submitted_at,
+            self.last_event_at,
+            self.filled,
+            self.paid,
+            self.raw_last_ws_event,
+            self.raw_last_rest_snapshot,
+        )
+
+    def __eq__(self, other: object) -> bool:
+        """Compare by what is known."""
+        return isinstance(other, Order) and self._values() == other._values()
+
+    def __hash__(self) -> int:
+        """Hash by the number."""
+        return hash(self.no)
+
+    def __repr__(self) -> str:
+        """Show what is known."""
+        return f"Order{self._values()}"
 
     @property
     def remaining(self) -> Size:
@@ -217,25 +311,6 @@ class Order(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     def in_play(self) -> bool:
         """Whether it can still be filled, as far as we know."""
         return self.state not in ENDED
-
-    @property
-    def locked(self) -> Cash:
-        """The cash a bid in play keeps from other uses (O8)."""
-        return self.kept[0]
-
-    @property
-    def exposed(self) -> Notional:
-        """The notional of a bid in play; an ask exposes nothing (R8)."""
-        return self.kept[1]
-
-    @property
-    def kept(self) -> tuple[Cash, Notional]:
-        """What is locked and what is exposed: two products, without a call for each since every order asks for them."""
-        if self.side is not BUY or self.state in ENDED:
-            return _NOTHING
-        price, size, paid = self.price, self.size, self.paid
-        locked = -(-price * size // NOTIONAL_PER_CASH)  # cash_paid
-        return (locked - paid if locked > paid else 0), price * (size - self.filled)  # type: ignore[return-value]
 
     @property
     def reserved(self) -> Size:
@@ -257,6 +332,32 @@ class Order(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         """The side of the YES book it rests on: a bid for NO is an ask for YES."""
         return self.side if self.outcome is YES else self.side.opposite
 
+    def leaving(self) -> "Order":
+        """Return the order with a cancel sent."""
+        return Order(
+            self.no,
+            self.client_order_id,
+            self.market,
+            self.outcome,
+            self.side,
+            self.price,
+            self.size,
+            self.purpose,
+            self.post_only,
+            self.placed_at,
+            self.basis,
+            self.state,
+            self.outcome_unknown,
+            True,
+            self.exchange_order_id,
+            self.submitted_at,
+            self.last_event_at,
+            self.filled,
+            self.paid,
+            self.raw_last_ws_event,
+            self.raw_last_rest_snapshot,
+        )
+
     def after(
         self,
         news: News,
@@ -271,30 +372,57 @@ class Order(msgspec.Struct, frozen=True, kw_only=True, gc=False):
             return Impossible(self.no, self.state, news)
         unanswered = state in UNANSWERED if news is UNKNOWN else news is SEEN and self.outcome_unknown
         arrived = news is not UNKNOWN and news is not SEEN
-        return replace(
-            self,
-            state=state,
-            outcome_unknown=unanswered,
-            submitted_at=at if self.submitted_at is None and arrived else self.submitted_at,
-            last_event_at=at,
-            exchange_order_id=exchange_order_id or self.exchange_order_id,
-            raw_last_ws_event=ws or self.raw_last_ws_event,
-            raw_last_rest_snapshot=rest or self.raw_last_rest_snapshot,
+        return Order(
+            self.no,
+            self.client_order_id,
+            self.market,
+            self.outcome,
+            self.side,
+            self.price,
+            self.size,
+            self.purpose,
+            self.post_only,
+            self.placed_at,
+            self.basis,
+            state,
+            unanswered,
+            self.cancel_sent,
+            exchange_order_id or self.exchange_order_id,
+            at if self.submitted_at is None and arrived else self.submitted_at,
+            at,
+            self.filled,
+            self.paid,
+            ws or self.raw_last_ws_event,
+            rest or self.raw_last_rest_snapshot,
         )
 
     def after_fill(self, size: Size, cash: Cash, at: Micros) -> "Order | Impossible":
         """Apply one fill that has not been applied before."""
-        filled = self.filled + size
+        filled = Size(self.filled + size)
         news = News.FILLED_FULL if filled >= self.size else News.FILLED_PART
         state = LIFECYCLE[self.state, news]
         if state is None or filled > self.size:
             return Impossible(self.no, self.state, news)
-        return replace(
-            self,
-            state=state,
-            outcome_unknown=False,
-            submitted_at=at if self.submitted_at is None else self.submitted_at,
-            last_event_at=at,
-            filled=Size(filled),
-            paid=Cash(self.paid + cash),
+        return Order(
+            self.no,
+            self.client_order_id,
+            self.market,
+            self.outcome,
+            self.side,
+            self.price,
+            self.size,
+            self.purpose,
+            self.post_only,
+            self.placed_at,
+            self.basis,
+            state,
+            False,
+            self.cancel_sent,
+            self.exchange_order_id,
+            at if self.submitted_at is None else self.submitted_at,
+            at,
+            filled,
+            Cash(self.paid + cash),
+            self.raw_last_ws_event,
+            self.raw_last_rest_snapshot,
         )

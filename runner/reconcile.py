@@ -21,7 +21,7 @@ def reconcile(wanted: Sequence[Wanted], orders: Iterable[Order]) -> list[Pair]:
         price = order.price
         for index, want in enumerate(left):
             if want.price == price and _same_slot(want, order):
-                del left[index]
+                left.pop(index)
                 pairs.append((order, want))
                 break
         else:
@@ -29,7 +29,7 @@ def reconcile(wanted: Sequence[Wanted], orders: Iterable[Order]) -> list[Pair]:
     for order in moved:
         for index, want in enumerate(left):
             if _same_slot(want, order):
-                del left[index]
+                left.pop(index)
                 pairs.append((order, want))
                 break
         else:

@@ -31,7 +31,7 @@ class Tally:
         self.cancelled = 0
         self.refused = 0
         self.refusals: Counter[str] = Counter()
-        self.cancels: Counter[str] = Counter()
+        self._cancels: dict[str, int] = {}
         self.rejections: Counter[str] = Counter()
         self.oddities: Counter[str] = Counter()
         self.scanned = 0
@@ -46,7 +46,6 @@ class Tally:
         self.funds: Cash | None = None
         self._of_fact: dict[type[Any], Callable[[Any], None]] = {
             Filled: self._fill,
-            OrderNews: self._news,
             Listed: self._listed,
             FundsSeen: self._funds_seen,
             Settled: self._settled,
@@ -60,15 +59,19 @@ class Tally:
         of_fact = self._of_fact
         for one in facts:
             kind = type(one)
-            if kind in of_fact:
+            if kind is OrderNews:  # most of them are
+                self._news(one)  # type: ignore[arg-type]
+            elif kind in of_fact:
                 of_fact[kind](one)
         if intents:
             self.intents += len(intents)
+            cancels = self._cancels
             for intent in intents:
                 if type(intent) is Place:
                     self.placed += 1
                 elif type(intent) is Cancel:
-                    self.cancels[intent.reason.code] += 1
+                    code = intent.reason.code
+                    cancels[code] = cancels.get(code, 0) + 1
                 else:
                     self._intent(intent)
 
@@ -98,6 +101,11 @@ class Tally:
         self.merged += fact.size
 
     @property
+    def cancels(self) -> Counter[str]:
+        """Cancels by the code of their reason."""
+        return Counter(self._cancels)
+
+    @property
     def orders(self) -> dict[str, int]:
         """Orders placed, cancelled and rejected, and refusals."""
         return {
@@ -110,7 +118,8 @@ class Tally:
     def _intent(self, intent: Intent) -> None:
         match intent:
             case CancelAll():
-                self.cancels[intent.reason.code] += 1
+                code = intent.reason.code
+                self._cancels[code] = self._cancels.get(code, 0) + 1
             case Refuse():
                 self.refused += 1
                 for reason in intent.reasons:

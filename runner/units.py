@@ -112,6 +112,13 @@ def seconds(duration: float) -> Micros:
     return Micros(round(duration * SECOND))
 
 
+def next_beat(every: Micros, first: int, at: Micros) -> Micros:
+    """Return the first beat at or after a moment of a clock that starts at `first`; `every` 0: the moment itself."""
+    if not every:
+        return at
+    return Micros(first - (first - at) // every * every) if at > first else Micros(first)
+
+
 def notional(price: Price, size: Size) -> Notional:
     """Multiply exactly."""
     return Notional(price * size)

@@ -578,6 +578,7 @@ class Session:
         self.last = np.zeros((markets, 2, most), np.int64)
         self.levels = np.zeros((markets, 2, most, 2), np.int64)
         self.moved = np.zeros(markets, np.int64)
+        self.numbers = self.levels.reshape(-1)  # a price and a size in turn, by market, side and rank
         rows = _declared(rows)
         self._first_column = len(books) + len(queues)
         self._arrays: list[Any] = [*books, *queues, *rows, *fills, rules, self.last, self.levels, self.moved]

@@ -6,7 +6,7 @@ from typing import Any, cast
 import numpy as np
 
 from pmrun.plugins.executors import kernel
-from pmrun.runner.book import Book, Level, Levels
+from pmrun.runner.book import Book, Levels
 from pmrun.runner.hooks import Depth, Look
 from pmrun.runner.units import Price, Size
 
@@ -43,8 +43,8 @@ class Told:
         found = session.moved_prices()
         if not found:
             return []
-        numbers: Iterator[Any] = iter(session.levels[:found].ravel().tolist())  # a price and a size in turn
-        levels: list[Level] = list(zip(numbers, numbers, strict=True))
+        numbers: Iterator[Any] = iter(session.numbers[: 4 * found * self._most].tolist())
+        levels: Levels = tuple(zip(numbers, numbers, strict=True))
         most = self._most
         books = []
         for index, market in enumerate(session.moved[:found].tolist()):
@@ -53,6 +53,6 @@ class Told:
         return books
 
 
-def _ladder(levels: list[Level]) -> Levels:
+def _ladder(levels: Levels) -> Levels:
     """Return levels from padded ones: a price of 0 is no level."""
-    return tuple(levels) if levels[-1][0] else tuple([level for level in levels if level[0]])
+    return levels if levels[-1][0] else tuple([level for level in levels if level[0]])

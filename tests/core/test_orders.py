@@ -2,7 +2,6 @@
 
 from itertools import permutations, product
 
-import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -235,10 +234,10 @@ def test_settlement_only_moves_forward_and_nothing_follows_its_end(before, what)
 
 def test_an_order_does_not_change_when_it_is_told_something():
     order = an_order()
-    copy = msgspec.structs.replace(order)
+    before = repr(order)
     order.after(N.RESTING, NOON)
     order.after_fill(shares("1"), cash("1"), NOON)
-    assert order == copy
+    assert repr(order) == before
     assert isinstance(order.price, int)
     assert Price(order.price) == 4000
     assert order.side is Side.BUY

@@ -38,6 +38,7 @@ PURE = [
     "timings",
     "units",
     "universe",
+    "wanted",
 ]
 IMPURE = {
     "trio",

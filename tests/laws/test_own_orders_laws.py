@@ -2,12 +2,11 @@
 
 from hypothesis import given
 from hypothesis import strategies as st
-from msgspec.structs import replace
 from scenes import FIRST, NOON
 
 from pmrun.runner.book import Book
 from pmrun.runner.market import Outcome
-from pmrun.runner.orders import Order, OrderNo, Purpose, State
+from pmrun.runner.orders import News, Order, OrderNo, Purpose
 from pmrun.runner.own_orders import BELIEVED, OwnOrders
 from pmrun.runner.units import Micros, Price, Side, Size
 
@@ -55,11 +54,11 @@ def test_a_quiet_book_never_shows_us_whatever_overtakes_what(placing, leaving, p
 
     for step in placing:
         if step == "ack":
-            orders[order.no] = replace(order, state=State.LIVE)
+            orders[order.no] = order.after(News.RESTING, now)
             look(observed)
         else:
             look(shown({price: size}))
-    orders[order.no] = replace(orders[order.no], cancel_sent=True)
+    orders[order.no] = orders[order.no].leaving()
     for step in leaving:
         if step == "ack":
             del orders[order.no]
@@ -73,7 +72,7 @@ def test_a_quiet_book_never_shows_us_whatever_overtakes_what(placing, leaving, p
 def test_in_the_end_only_other_peoples_orders_are_left(story):
     own, orders, observed, now = OwnOrders(), {}, shown({}), NOON
     for number, (price, size, leaves) in enumerate(story):
-        orders[OrderNo(number)] = replace(ours(number, price, size), state=State.LIVE)
+        orders[OrderNo(number)] = ours(number, price, size).after(News.RESTING, NOON)
         if leaves and number:
             orders.pop(OrderNo(number - 1), None)
         now = Micros(now + 1_000)
@@ -92,7 +91,7 @@ def test_in_the_end_only_other_peoples_orders_are_left(story):
 
 def test_somebody_who_joins_us_is_seen():
     own = OwnOrders()
-    orders = {OrderNo(1): replace(ours(1, 4000, 30), state=State.LIVE)}
+    orders = {OrderNo(1): ours(1, 4000, 30).after(News.RESTING, NOON)}
     own.before(shown({}), orders, NOON)
     own.after(shown({4000: 30}), NOON)
     own.before(shown({4000: 30}), orders, NOON)
