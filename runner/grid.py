@@ -21,6 +21,14 @@ class Grid:
             raise ValueError(f"tick {tick}/10,000 dollar does not divide one dollar")
         self.tick = tick
 
+    def __eq__(self, other: object) -> bool:
+        """Whether two grids are of one tick."""
+        return isinstance(other, Grid) and self.tick == other.tick
+
+    def __hash__(self) -> int:
+        """Agree with equality."""
+        return hash(self.tick)
+
     @property
     def lowest(self) -> Price:
         """The lowest valid price."""

@@ -132,3 +132,9 @@ def test_a_bid_at_the_ask_moves_one_tick_below_it():
 
 def test_known_ticks_get_finer_in_order():
     assert all(coarse > fine for coarse, fine in pairwise(KNOWN_TICKS))
+
+
+def test_grids_of_one_tick_are_the_same_grid():
+    assert Grid(Price(100)) == Grid(Price(100))
+    assert Grid(Price(100)) != Grid(Price(10))
+    assert len({Grid(Price(100)), Grid(Price(100)), Grid(Price(10))}) == 2

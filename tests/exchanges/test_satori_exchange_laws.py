@@ -137,7 +137,7 @@ class Floor:
 
 
 @given(FLOWS)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 def test_money_is_neither_made_nor_lost_and_escrow_is_what_orders_promise(flow):
     floor = Floor()
     for step in flow:
@@ -147,7 +147,7 @@ def test_money_is_neither_made_nor_lost_and_escrow_is_what_orders_promise(flow):
 
 
 @given(FLOWS)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 def test_in_the_end_everything_was_told_and_agrees_with_the_ledger(flow):
     floor = Floor()
     for step in flow:
@@ -187,7 +187,7 @@ def shares_after(fills, outcome):
 
 
 @given(FLOWS, st.sampled_from([0, 5_000, 10_000]))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=15, deadline=None)
 def test_every_way_out_releases_the_escrow_and_a_resolution_pays_what_shares_are_worth(flow, settled):
     floor = Floor()
     for step in flow:

@@ -69,7 +69,7 @@ def loss(members: Sequence[Sibling], more: Sequence[tuple[MarketNo, Wanted]] = (
     return worst_case(stakes)
 
 
-@settings(max_examples=300)
+@settings(max_examples=150)
 @given(SEEDS.map(Random), st.integers(1, 4), st.booleans())
 def test_no_share_is_in_two_places_and_no_purchase_adds_to_what_the_event_can_lose(chance, count, may_take):
     members = [a_member(chance, number) for number in range(count)]
@@ -123,7 +123,7 @@ days = given(
 )
 
 
-@settings(max_examples=25)
+@settings(max_examples=15)
 @days
 def test_gated_and_ungated_desks_hedge_alike_across_an_event(data, build, how, paper, queue, may_take):
     runs = [
@@ -140,7 +140,7 @@ def purchases(intents: Sequence[Intent]) -> list[Place]:
     ]
 
 
-@settings(max_examples=25)
+@settings(max_examples=15)
 @days
 def test_a_share_is_sold_or_covered_and_the_event_risks_no_more(data, build, how, paper, queue, may_take):
     def look(watch: Watch, fact: Fact, intents: Sequence[Intent]) -> None:
