@@ -166,7 +166,7 @@ def killed(count: int | None, seed: int, part: int, folder: Path) -> dict[str, A
             await killing.moments(count, random_moments(3 * count, seed, checked=True), LONGEST)
         else:
             starts, *others = provocations(killing)
-            for beside in (None, starts, *others, starts):  # a start that has to wait is the rarest
+            for beside in (None, starts, *others, starts, starts, starts):  # a start that has to wait is the rarest
                 await killing.each_kind(ours, SHORT, beside)
         await killing.end(LONGEST)
 
