@@ -142,7 +142,7 @@ def test_killed_at_random_moments_amid_troubles_it_comes_back_knowing_everything
     async def scene() -> None:
         while run.kinds.total() < 4:
             await run.until_killed(Wanted(times=random.randint(1, 150)), 20)
-        await run.end(16)
+        await run.end(40)
 
     played(run, scene)
     verified(run)

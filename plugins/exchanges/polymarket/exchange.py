@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import trio
 from loguru import logger
 
+from pmrun.plugins.exchanges.common.desk_side import NO_USER_SOCKET, DeskSide
 from pmrun.plugins.exchanges.polymarket.accounting import Accounting
 from pmrun.plugins.exchanges.polymarket.errors_table import Reaction
 from pmrun.plugins.exchanges.polymarket.life import OrderLife
@@ -21,10 +22,9 @@ from pmrun.plugins.exchanges.polymarket.trading import Trading
 from pmrun.plugins.exchanges.polymarket.trading_terms import Caps, Pace, Told
 from pmrun.runner.account_file import AccountFile
 from pmrun.runner.errors import ProtocolViolation
-from pmrun.runner.facts import BookChanged, Fact, FeedLost, FeedRestored, OrderNews, StatusChanged, TickChanged
+from pmrun.runner.facts import Fact, StatusChanged, TickChanged
 from pmrun.runner.intents import Intent
 from pmrun.runner.market import MarketNo, Outcome
-from pmrun.runner.orders import News
 from pmrun.runner.ports import LiveSetup
 from pmrun.runner.units import Micros
 
@@ -32,7 +32,6 @@ log = logger.bind(module="orders")
 VERIFIED_WITHIN = 20.0  # seconds for the proof that nothing rests
 RECONCILE_EVERY = 15.0  # seconds between comparisons of funds
 ANYHOW = 20  # comparisons of which one is made though nothing moved: money may come from elsewhere
-NO_USER_SOCKET = "no news of our own orders"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,20 +46,15 @@ class Wire:
     pace: Pace
 
 
-class PolymarketExchange(UserListener):
+class PolymarketExchange(DeskSide, UserListener):
     """One live session: keeps the account's file, and tells the desk what it has to know."""
-
-    mode = "live"
 
     def __init__(self, setup: LiveSetup, data: LiveMarkets, wire: Wire, truth: Truth) -> None:
         """Start from what the exchange said; nothing is sent before `run`."""
-        self._setup = setup
+        super().__init__(truth.facts, lambda: data.books, setup.now, setup.bell.ring)
         self._data = data
         self._wire = wire
         self._now = setup.now
-        self._facts: list[Fact] = []
-        self._opening = truth.facts
-        self._troubles: dict[str, None] = {}
         self._user = wire.user(self)
         fees = {market.token(each): market.fees for market in data.markets for each in Outcome}
         self.life = OrderLife(fees, truth.before)
@@ -94,30 +88,6 @@ class PolymarketExchange(UserListener):
             task_status.started()
 
     # What the session calls.
-
-    def opening(self) -> list[Fact]:
-        """Return the truth at the start."""
-        return [*self._opening]
-
-    def next_due(self) -> Micros | None:
-        """Return now where facts wait that say anything new."""
-        return self._now() if self._has_news() else None
-
-    def changed_since(self) -> Micros | None:
-        """Return when the first book changed that the desk was not told of; none while books are not trusted."""
-        return None if self._troubles else self._data.books.changed_since()
-
-    def advance(self, until: Micros) -> None:
-        """Nothing runs on our side."""
-
-    def due(self, at: Micros) -> list[Fact]:
-        """Return what the desk has to learn."""
-        facts, self._facts = self._facts, []
-        return facts
-
-    def books(self, at: Micros) -> list[BookChanged]:
-        """Return the books that changed in what the desk looks at."""
-        return [] if self._troubles else self._data.books.books(at)
 
     def submit(self, intents: Sequence[Intent], at: Micros) -> None:
         """Send intents on their way; what limits have used is on disk before."""
@@ -153,33 +123,9 @@ class PolymarketExchange(UserListener):
             said.append(f"live: {many} orders of this wallet rest that pmrun did not place: left alone")
         return said
 
-    def _tell(self, facts: Sequence[Fact]) -> None:
-        """Queue facts, each written down before the desk hears of it."""
-        for fact in facts:
-            self.accounting.keep(fact)
-        self._facts += facts
-        if self._has_news():
-            self._setup.bell.ring()
-
-    def _has_news(self) -> bool:
-        """Whether the desk has to be woken; mere words wait until it wakes anyhow."""
-        return any(not isinstance(fact, OrderNews) or fact.news is not News.SEEN for fact in self._facts)
-
-    # Trouble: while there is any, nothing is quoted.
-
-    def _trouble(self, name: str, there: bool) -> None:
-        if there and name not in self._troubles:
-            first = not self._troubles
-            self._troubles[name] = None
-            log.warning("quoting stops: {}", name)
-            if first:
-                self._tell([FeedLost(self._now(), name)])
-        elif not there and name in self._troubles:
-            del self._troubles[name]
-            log.info("over: {}", name)
-            if not self._troubles:
-                self._data.books.again(self._now())
-                self._tell([FeedRestored(self._now())])
+    def keep(self, fact: Fact) -> None:
+        """Write a fact down before the desk hears of it."""
+        self.accounting.keep(fact)
 
     def _looked(self) -> None:
         """After a complete snapshot, and with a socket that tells what comes next, we know what rests."""

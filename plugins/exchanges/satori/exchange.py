@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import trio
 from loguru import logger
 
+from pmrun.plugins.exchanges.common.desk_side import NO_USER_SOCKET, DeskSide
 from pmrun.plugins.exchanges.polymarket.news import Parsed
 from pmrun.plugins.exchanges.polymarket.order_record import Record
 from pmrun.plugins.exchanges.polymarket.quarantine import Quarantine
@@ -22,7 +23,7 @@ from pmrun.plugins.exchanges.satori.streams import Listener, Socket
 from pmrun.plugins.exchanges.satori.trading import Trading
 from pmrun.plugins.exchanges.satori.trading_terms import Caps, Pace, Told
 from pmrun.runner.account_file import AccountFile
-from pmrun.runner.facts import BookChanged, Fact, FeedLost, FeedRestored, MarketStatus, StatusChanged, TickChanged
+from pmrun.runner.facts import Fact, MarketStatus, StatusChanged, TickChanged
 from pmrun.runner.intents import Intent
 from pmrun.runner.market import MarketNo
 from pmrun.runner.ports import LiveSetup
@@ -35,7 +36,6 @@ RECONCILE_EVERY = 15.0  # seconds between comparisons of funds
 ANYHOW = 20  # comparisons of which one is made though nothing moved: money may come from elsewhere
 SURE_AFTER = Micros(5 * SECOND)  # a difference that is older is not a fill whose news are under way
 LATE = Micros(3 * SECOND)  # that news of a fill may take after its order was cancelled
-NO_USER_SOCKET = "no news of our own orders"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,20 +50,15 @@ class Wire:
     pace: Pace
 
 
-class SatoriExchange(Listener):
+class SatoriExchange(DeskSide, Listener):
     """One live session: keeps the account's file, and tells the desk what it has to know."""
-
-    mode = "live"
 
     def __init__(self, setup: LiveSetup, data: LiveMarkets, wire: Wire, truth: Truth) -> None:
         """Start from what the exchange said; nothing is sent before `run`."""
-        self._setup = setup
+        super().__init__(truth.facts, lambda: data.books, setup.now, setup.bell.ring)
         self._data = data
         self._wire = wire
         self._now = setup.now
-        self._facts: list[Fact] = []
-        self._opening = truth.facts
-        self._troubles: dict[str, None] = {}
         self._user = wire.user(self)
         self._compare_now = Bell()
         self._suspected_at = Micros(0)
@@ -101,30 +96,6 @@ class SatoriExchange(Listener):
 
     # What the session calls.
 
-    def opening(self) -> list[Fact]:
-        """Return the truth at the start."""
-        return [*self._opening]
-
-    def next_due(self) -> Micros | None:
-        """Return now where facts wait."""
-        return self._now() if self._facts else None
-
-    def changed_since(self) -> Micros | None:
-        """Return when the first book changed that the desk was not told of; none while books are not trusted."""
-        return None if self._troubles else self._data.books.changed_since()
-
-    def advance(self, until: Micros) -> None:
-        """Nothing runs on our side."""
-
-    def due(self, at: Micros) -> list[Fact]:
-        """Return what the desk has to learn."""
-        facts, self._facts = self._facts, []
-        return facts
-
-    def books(self, at: Micros) -> list[BookChanged]:
-        """Return the books that changed in what the desk looks at."""
-        return [] if self._troubles else self._data.books.books(at)
-
     def submit(self, intents: Sequence[Intent], at: Micros) -> None:
         """Send intents on their way; what limits have used is on disk before."""
         self.accounting.carry()
@@ -137,7 +108,7 @@ class SatoriExchange(Listener):
     def busy(self) -> bool:
         """Whether answers or trades are awaited: a fill may be told a little after the cancel of its order."""
         late = self._now() < self.life.cancelled_at + LATE
-        return late or self.trading.busy() or bool(self._facts)
+        return late or self.trading.busy() or self._has_news()
 
     async def finish(self) -> list[str]:
         """Verify that nothing rests but what the settings leave (R13); reconcile a last time."""
@@ -162,35 +133,19 @@ class SatoriExchange(Listener):
             said.append(f"live: {len(self.life.strangers)} orders rest that pmrun did not place: left alone")
         return said
 
+    def keep(self, fact: Fact) -> None:
+        """Write a fact down before the desk hears of it."""
+        self.accounting.keep(fact)
+
     def _tell(self, facts: Sequence[Fact]) -> None:
-        """Queue facts, each written down before the desk hears of it."""
+        """Queue facts, once orders have their names and late fills are told from holdings taken over."""
         self.accounting.named(self.life.take_named())
         for order, order_id in self.life.take_arrived():
             log.warning("the order {} of an earlier session arrived now: it is cancelled", order_id)
             self.accounting.arrived(order, order_id)
             self.trading.look()
             self._compare_now.ring()
-        facts = self.accounting.netted(facts)
-        for fact in facts:
-            self.accounting.keep(fact)
-        self._facts += facts
-        self._setup.bell.ring()
-
-    # Trouble: while there is any, nothing is quoted.
-
-    def _trouble(self, name: str, there: bool) -> None:
-        if there and name not in self._troubles:
-            first = not self._troubles
-            self._troubles[name] = None
-            log.warning("quoting stops: {}", name)
-            if first:
-                self._tell([FeedLost(self._now(), name)])
-        elif not there and name in self._troubles:
-            del self._troubles[name]
-            log.info("over: {}", name)
-            if not self._troubles:
-                self._data.books.again(self._now())
-                self._tell([FeedRestored(self._now())])
+        super()._tell(self.accounting.netted(facts))
 
     def _looked(self) -> None:
         """After a complete look, and with a socket that tells what comes next, we know what rests."""
