@@ -12,7 +12,8 @@ from omegaconf import DictConfig
 
 from pmrun.runner.compose import COMPLAINTS, CONFIG_MODULE, CONFIG_NAME, check_overrides, explain, register
 from pmrun.runner.errors import ConfigError, PmrunError
-from pmrun.runner.sweep import Refused, end_of_sweep, first_job, framed_by_first_job, job_of_sweep, stopping
+from pmrun.runner.framing import first_job, framed
+from pmrun.runner.sweep import Refused, end_of_sweep, job_of_sweep, stopping
 
 
 def run_hydra(arguments: list[str]) -> int:
@@ -22,7 +23,7 @@ def run_hydra(arguments: list[str]) -> int:
     flags, overrides = _split(arguments)
     register()
     code = 0
-    with _as_hydra_wants_it([*flags, *overrides]), framed_by_first_job(), stopping():
+    with _as_hydra_wants_it([*flags, *overrides]), framed(), stopping():
         try:
             hydra.main(version_base="1.3", config_path=f"pkg://{CONFIG_MODULE}", config_name=CONFIG_NAME)(job)()
         except Refused as refused:

@@ -7,7 +7,7 @@ import os
 import signal
 import sys
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,18 +15,14 @@ from types import FrameType
 from typing import Any
 
 import yaml  # type: ignore[import-untyped]
-from hydra._internal.config_loader_impl import ConfigLoaderImpl
-from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.global_hydra import GlobalHydra
-from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.errors import HydraException
 from hydra.experimental.callback import Callback
-from hydra.types import RunMode
 from omegaconf import DictConfig
 
 from pmrun.runner.assembly import Plan, plan
 from pmrun.runner.compose import check_overrides, one_line, plain_config
 from pmrun.runner.errors import ConfigError, PmrunError
+from pmrun.runner.framing import expand
 from pmrun.runner.log import Level, Log
 from pmrun.runner.runs import read_json
 
@@ -114,46 +110,6 @@ def _refuse_used(where: Any, key: str, signs: tuple[str, ...]) -> None:
     for name in signs:
         if (Path(str(where)) / name).exists():
             raise ConfigError(key, where, f"holds results already ({name}); choose another directory or remove it")
-
-
-@contextmanager
-def framed_by_first_job() -> Iterator[None]:
-    """Let a sweep over strategies change their parts too: `-m strategy=a,b ~risk.volatility`.
-
-    Hydra composes the frame of a sweep from what is not swept, and would find no `risk.volatility` in it.
-    """
-    load = ConfigLoaderImpl.load_configuration
-
-    def load_frame(
-        self: ConfigLoaderImpl, config_name: str | None, overrides: list[str], run_mode: RunMode, **more: Any
-    ) -> DictConfig:
-        first = first_job(overrides) if run_mode is RunMode.MULTIRUN else overrides
-        config = load(self, config_name, first, run_mode, **more)
-        if first is not overrides:
-            parsed = OverridesParser.create().parse_overrides(overrides)
-            config.hydra.overrides.task = [each.input_line for each in parsed if not each.is_hydra_override()]
-        return config
-
-    ConfigLoaderImpl.load_configuration = load_frame  # type: ignore[assignment, method-assign]
-    try:
-        yield
-    finally:
-        ConfigLoaderImpl.load_configuration = load  # type: ignore[method-assign]
-
-
-def first_job(overrides: list[str]) -> list[str]:
-    """Return the overrides of the first job; all of them where nothing is swept, or not from a list of values."""
-    try:
-        jobs = expand(overrides)
-    except HydraException:
-        return overrides
-    return jobs[0] if len(jobs) > 1 else overrides
-
-
-def expand(overrides: Sequence[str]) -> list[list[str]]:
-    """Return the overrides of each job of a sweep."""
-    parsed = OverridesParser.create().parse_overrides(list(overrides))
-    return [list(job) for batch in BasicSweeper.split_arguments(parsed, None) for job in batch]
 
 
 # One job.

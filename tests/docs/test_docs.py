@@ -28,9 +28,9 @@ from pmrun.runner import book, facts, hooks, inventory, market, orders, units, v
 from pmrun.runner.assembly import DeskConfig, RescanConfig, UniverseConfig, plan
 from pmrun.runner.compose import compose_config
 from pmrun.runner.facts import MarketStatus
+from pmrun.runner.framing import expand
 from pmrun.runner.hooks import ComponentHooks, PackHooks
 from pmrun.runner.packs import component_class, pack_verbs
-from pmrun.runner.sweep import expand
 from pmrun.runner.units import parse_price, parse_size
 from pmrun.runner.values import settings_of
 
