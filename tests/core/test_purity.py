@@ -39,6 +39,7 @@ PURE = [
     "units",
     "universe",
     "wanted",
+    "unsent",
 ]
 IMPURE = {
     "trio",
