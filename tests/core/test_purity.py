@@ -28,6 +28,7 @@ PURE = [
     "market",
     "market_state",
     "markouts",
+    "order_count",
     "orders",
     "pnl",
     "pnl_ledger",
@@ -38,8 +39,8 @@ PURE = [
     "timings",
     "units",
     "universe",
-    "wanted",
     "unsent",
+    "wanted",
 ]
 IMPURE = {
     "trio",
