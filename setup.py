@@ -28,6 +28,7 @@ COMPILED = (
     "runner/known.py",
     "runner/learning.py",
     "runner/market_state.py",
+    "runner/order_count.py",
     "runner/orders.py",
     "runner/own_orders.py",
     "runner/reconcile.py",

@@ -110,13 +110,18 @@ class Funnel:
         """How many markets are selected at the end: never more than `universe.max_markets`."""
         return sum(verdict.stage == SELECTED for verdict in self._verdicts.values())
 
+    def ended(self) -> dict[str, int]:
+        """Return what ended markets that had been selected, such as `resolved`, and how many; in alphabetical order."""
+        found = Counter(verdict.since for verdict in self._verdicts.values() if verdict.selected and verdict.since)
+        return dict(sorted(found.items()))
+
     def stages(self) -> list[Stage]:
         """Return every filter in order with what it dropped; other stages only where they dropped something.
 
         Last comes what ended a market that had been selected, such as `resolved`.
         """
         dropped = Counter(verdict.stage for verdict in self._verdicts.values() if verdict.stage != SELECTED)
-        ended = sorted({verdict.since for verdict in self._verdicts.values() if verdict.selected and verdict.since})
+        ended = list(self.ended())
         others = sorted(dropped.keys() - {*self._stages, ROOM, *ended})
         names = [name for name in [*self._stages, *others, ROOM, *ended] if name in dropped or name in self._stages]
         found, left = [], len(self._verdicts)
@@ -155,6 +160,7 @@ class Funnel:
                 {"stage": name, "in": came, "dropped": dropped, "left": came - dropped}
                 for name, came, dropped in stages
             ],
+            "ended": self.ended(),
             "nothing_left": self.nothing_left(),
             "assumed": sorted({field for verdict in self._verdicts.values() for field in verdict.terms.assumed}),
         }

@@ -13,6 +13,7 @@ from pmrun.runner.intents import Cancel, Drop, Halt, Intent, Number, Observed, P
 from pmrun.runner.orders import News
 from pmrun.runner.timings import Measured
 from pmrun.runner.units import Size, format_price, format_size
+from pmrun.runner.unsent import never_sent
 
 if TYPE_CHECKING:
     from loguru import Record
@@ -141,6 +142,8 @@ class LogObserver:
                     market=self._slugs.get(fact.market, fact.market),
                     size=format_size(fact.size),
                 )
+            case OrderNews() if never_sent(fact.reason):
+                self._say["orders"].warning("order {order} never sent: {reason}", order=fact.order, reason=fact.reason)
             case OrderNews():
                 self._say["exchange"].warning("order {order} rejected: {reason}", order=fact.order, reason=fact.reason)
             case TickChanged():
@@ -231,6 +234,14 @@ def _judged(numbers: Mapping[str, Number]) -> str:
     """Write what was judged, and its limit."""
     found = [f"{name} {numbers[name]}" for name in ("value", "limit") if name in numbers]
     return f" ({', '.join(found)})" if found else ""
+
+
+def say_substitutions(substitutions: Iterable[object], real: bool) -> None:
+    """Say what stands in for what the exchange lacks (V5): a WARNING each where real orders leave, else at INFO."""
+    from loguru import logger
+
+    for each in substitutions:
+        logger.bind(module="main").log("WARNING" if real else "INFO", "{said}", said=str(each))
 
 
 def say_timings(measured: Iterable[Measured]) -> None:

@@ -89,11 +89,7 @@ def rows_of(summary: Mapping[str, Any]) -> list[tuple[str, str]]:
         ("feed", f"{summary['feed']}: {summary['source']}"),
         ("market time", f"{summary['market_time']['from']} to {summary['market_time']['to']}"),
         ("markets", f"none of {markets['scanned']} was to be traded" if only_stopped else _markets(markets)),
-        (
-            "orders",
-            f"{orders['placed']} placed, {orders['cancelled']} cancelled, {orders['rejected']} rejected; "
-            f"{orders['refused']} refusals",
-        ),
+        ("orders", _orders(orders, summary["never_sent"])),
         ("fills", f"{fills['count']} ({fills['shares']:g} shares, ${fills['notional_usd']:,.2f})"),
         (
             "PnL",
@@ -129,12 +125,33 @@ def _market_of(summary: Mapping[str, Any]) -> str:
     return "recorded market" if summary["feed"] == "tape" else "live market"
 
 
-def _markets(markets: dict[str, Any]) -> str:
-    """Say how many were traded at all, and what became of the others, and of those that are traded no more."""
-    traded, last = markets["ever_selected"], markets["selected"]
-    at_the_end = "" if last == traded else f", {last} at the end"
-    dropped = ", ".join(f"{name} {count}" for name, count in markets["rejected_by"].items())
-    return f"{traded} of {markets['scanned']} traded{at_the_end}{'; dropped by ' + dropped if dropped else ''}"
+def _orders(orders: Mapping[str, int], never_sent: Mapping[str, int]) -> str:
+    """Say what became of every order: those behind the colon sum to those in front of it."""
+    adopted, still = orders["adopted"], orders["open"]
+    ends = [f"{orders[name]} {name}" for name in ("cancelled", "filled", "rejected")]
+    ends += [f"{still} still open"] if still else []
+    said = f"{orders['placed']} placed{f', {adopted} adopted' if adopted else ''}: {', '.join(ends)}"
+    if never_sent:
+        said += f"; {orders['never_sent']} never sent: {_counted(never_sent)}"
+    return f"{said}; {orders['refused']} refusals"
+
+
+def _markets(markets: Mapping[str, Any]) -> str:
+    """Say how many were traded at all and what ended some of those, and then what filters kept or took out."""
+    traded, last, ended = markets["ever_selected"], markets["selected"], markets["ended"]
+    why = f" ({', '.join(f'{count} {_words(name)}' for name, count in ended.items())})" if ended else ""
+    at_the_end = "" if last == traded else f", {last or 'none'} still at the end{why}"
+    dropped = {name: count for name, count in markets["rejected_by"].items() if name not in ended}
+    by = f"; dropped by {', '.join(f'{name} {count}' for name, count in dropped.items())}" if dropped else ""
+    return f"{traded} of {markets['scanned']} traded{at_the_end}{by}"
+
+
+def _counted(reasons: Mapping[str, int]) -> str:
+    return ", ".join(f"{reason} ({count})" for reason, count in reasons.items())
+
+
+def _words(code: str) -> str:
+    return code.replace("_", " ")
 
 
 def _form(name: str, found: dict[str, Any]) -> str:

@@ -21,7 +21,7 @@ from pmrun.runner.funnel import Funnel
 from pmrun.runner.intents import Intent
 from pmrun.runner.journal import journal_hash
 from pmrun.runner.journal_writer import JournalWriter
-from pmrun.runner.log import LogObserver, say_timings, say_unexplained
+from pmrun.runner.log import LogObserver, say_substitutions, say_timings, say_unexplained
 from pmrun.runner.manifest import manifest
 from pmrun.runner.pnl import Pnl
 from pmrun.runner.ports import FeedInfo, Observer
@@ -98,6 +98,7 @@ class Review:
         with ExitStack() as closing:
             if self._logs:
                 closing.enter_context(logging(plan.log, self._directory))
+            say_substitutions(plan.substitutions, getattr(plan.executor, "armed", False))
             self.journal = JournalWriter(self._directory, plan.config)
             self._funnel = Funnel(self._desk.hooks.order, plan.components)
             journal = _Timed(self.journal, timings, "journal")

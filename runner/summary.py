@@ -7,17 +7,15 @@ from typing import Any
 
 from pmrun.runner.desk import Desk
 from pmrun.runner.exit_cost import ExitValue, exit_value
-from pmrun.runner.facts import Fact, Filled, FundsSeen, Listed, Merged, OrderNews, Settled, each
+from pmrun.runner.facts import Fact, Filled, FundsSeen, Listed, Merged, OrderFound, OrderNews, Settled, each
 from pmrun.runner.intents import Cancel, CancelAll, Intent, Observed, Place, Refuse
 from pmrun.runner.market import MarketNo, Outcome
-from pmrun.runner.orders import News, Settlement
+from pmrun.runner.order_count import OrderCount
+from pmrun.runner.orders import Settlement
 from pmrun.runner.pnl_ledger import UNITS_PER_CASH
 from pmrun.runner.pnl_result import Result, by_market, in_dollars, parts_in_dollars
 from pmrun.runner.ports import FeedInfo
 from pmrun.runner.units import CASH_SCALE, NOTIONAL_PER_CASH, PRICE_SCALE, SIZE_SCALE, Cash
-
-CANCELED = News.CANCELED
-REJECTED = News.REJECTED
 
 
 class Tally:
@@ -27,12 +25,10 @@ class Tally:
 
     def __init__(self) -> None:
         """Start at nothing."""
-        self.placed = 0
-        self.cancelled = 0
+        self.count = OrderCount()
         self.refused = 0
         self.refusals: Counter[str] = Counter()
         self._cancels: dict[str, int] = {}
-        self.rejections: Counter[str] = Counter()
         self.oddities: Counter[str] = Counter()
         self.scanned = 0
         self.fills = 0
@@ -47,6 +43,7 @@ class Tally:
         self._of_fact: dict[type[Any], Callable[[Any], None]] = {
             Filled: self._fill,
             Listed: self._listed,
+            OrderFound: self.count.found,
             FundsSeen: self._funds_seen,
             Settled: self._settled,
             Merged: self._merged,
@@ -60,7 +57,7 @@ class Tally:
         for one in facts:
             kind = type(one)
             if kind is OrderNews:  # most of them are
-                self._news(one)  # type: ignore[arg-type]
+                self.count.news(one)  # type: ignore[arg-type]
             elif kind in of_fact:
                 of_fact[kind](one)
         if intents:
@@ -68,7 +65,7 @@ class Tally:
             cancels = self._cancels
             for intent in intents:
                 if type(intent) is Place:
-                    self.placed += 1
+                    self.count.asked_for(intent)
                 elif type(intent) is Cancel:
                     code = intent.reason.code
                     cancels[code] = cancels.get(code, 0) + 1
@@ -76,15 +73,10 @@ class Tally:
                     self._intent(intent)
 
     def _fill(self, fact: Filled) -> None:
+        self.count.fill(fact)
         self.fills += 1
         self.shares += fact.size
         self.notional += fact.price * fact.size
-
-    def _news(self, fact: OrderNews) -> None:
-        if fact.news is CANCELED:
-            self.cancelled += 1
-        elif fact.news is REJECTED:
-            self.rejections[fact.reason] += 1
 
     def _listed(self, fact: Listed) -> None:
         self.scanned += 1
@@ -106,14 +98,14 @@ class Tally:
         return Counter(self._cancels)
 
     @property
+    def placed(self) -> int:
+        """How many orders were sent."""
+        return self.count.placed
+
+    @property
     def orders(self) -> dict[str, int]:
-        """Orders placed, cancelled and rejected, and refusals."""
-        return {
-            "placed": self.placed,
-            "cancelled": self.cancelled,
-            "refused": self.refused,
-            "rejected": sum(self.rejections.values()),
-        }
+        """What became of all orders, each counted once, and refusals."""
+        return {**self.count.summary(), "refused": self.refused}
 
     def _intent(self, intent: Intent) -> None:
         match intent:
@@ -217,7 +209,8 @@ def summarise(
         "exposure_max_usd": usd(account.exposure_max // NOTIONAL_PER_CASH),
         "refusals": dict(tally.refusals.most_common()),
         "cancels": dict(tally.cancels.most_common()),
-        "rejections": dict(tally.rejections.most_common()),
+        "rejections": dict(tally.count.rejections.most_common()),
+        "never_sent": dict(tally.count.unsent.most_common()),
         "oddities": dict(tally.oddities),
         "rewards": rewards,
     }

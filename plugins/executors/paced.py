@@ -8,11 +8,15 @@ from pmrun.plugins.exchanges.common.order_queue import OrderQueue
 from pmrun.runner.intents import Cancel, CancelAll, Intent, Place, Reason
 from pmrun.runner.orders import OrderNo
 from pmrun.runner.units import SECOND, Micros, Side
+from pmrun.runner.unsent import NO_TURN, PULLED
 
 PATIENCE: Final = Micros(5 * SECOND)  # that a place waits for its turn
-NO_TURN: Final = "no order call was free in time"
-PULLED: Final = "pulled before it was sent"
 Dropped = tuple[OrderNo, str]  # an order that never left, and why
+
+
+def orders(count: int) -> str:
+    """Write how many orders."""
+    return f"{count} order{'s' if count != 1 else ''}"
 
 
 class Paced:
@@ -73,9 +77,10 @@ class Paced:
                 playing += 1
         return sent, refusals, dropped
 
-    def remark(self) -> str:
-        """Say how often orders waited in vain."""
-        return f"{self._calls} order calls a minute: {self.without_a_turn} orders had no turn in time and were not sent"
+    def remarks(self) -> list[str]:
+        """Say how often orders waited in vain, where any did."""
+        count, calls = self.without_a_turn, self._calls
+        return [f"{calls} order calls a minute: {orders(count)} had no turn in time and never left"] if count else []
 
     def next_at(self, in_play: int) -> Micros | None:
         """Return when something may leave, or be dropped."""

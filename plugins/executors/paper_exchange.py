@@ -8,13 +8,12 @@ from random import Random
 from struct import Struct
 from typing import Any, Final
 
-import msgspec
 import numpy as np
 
 from pmrun.plugins.executors import chance, kernel
 from pmrun.plugins.executors.chance import Hits
 from pmrun.plugins.executors.fill import FillModel
-from pmrun.plugins.executors.paced import Paced
+from pmrun.plugins.executors.paced import Paced, orders
 from pmrun.plugins.executors.paper_terms import PaperTerms
 from pmrun.plugins.executors.told import Told
 from pmrun.runner.facts import (
@@ -53,6 +52,7 @@ from pmrun.runner.units import (
     format_price,
     format_size,
 )
+from pmrun.runner.unsent import BOOK_UNKNOWN, WOULD_TAKE
 
 YES: Final = Outcome.YES  # looking a member up in its class costs more than the comparison
 BUY: Final = Side.BUY
@@ -141,6 +141,7 @@ class PaperExchange:
         self._untold: dict[OrderNo, int] = {}  # parts of shares that were filled, where only whole ones trade
         self._in_play: dict[OrderNo, Side] = {}  # sent and not over, where order calls are few
         self._under_way: set[OrderNo] = set()  # of these, what has not arrived
+        self._late = 0  # orders that were to rest and took, the book having moved on the way
         self._tells_prints = depth.prints
         self._seen = 0  # rows whose prints are collected
         self._prints: deque[Printed] = deque()
@@ -366,7 +367,7 @@ class PaperExchange:
             self._arrivals.append((Micros(at + self._submit_latency), sent))
 
     def _have_turn(self, paced: Paced, at: Micros) -> list[Intent]:
-        """Return the requests whose turn it is; an order that would take is refused here, as nobody else does (V5)."""
+        """Return the requests whose turn it is; one that would take is kept here, as nobody refuses it (V5)."""
         for number in [number for number in self._in_play if number not in self._resting]:
             if number not in self._under_way:
                 del self._in_play[number]
@@ -382,13 +383,22 @@ class PaperExchange:
         return sent
 
     def _would_take(self, place: Place) -> str:
-        return CROSSES if place.post_only and self._reached(_Resting(place)) else ""
+        """Say why an order that must not take is not sent, by the book as it is now: as the live adapter does."""
+        if not place.post_only:
+            return ""
+        if self._best[2 * place.market] == 0 and self._best[2 * place.market + 1] >= ONE:
+            return BOOK_UNKNOWN
+        return WOULD_TAKE if self._reached(_Resting(place)) else ""
 
     def remarks(self) -> list[str]:
         """Say how the fills were made."""
         said = self._fill_model.remarks(self._data.info.prints > 0)
         if self._paced is not None:
-            said.append(self._paced.remark())
+            said += self._paced.remarks()
+        if self._late:
+            said.append(
+                f"{orders(self._late)} took on arrival: the book moved on the way, and no order is post-only here"
+            )
         if self._settings.settlement_failure:
             said.append(f"{self._settings.settlement_failure:.2%} of the settlements fail at random (simulated)")
         if self._settings.reject_every:
@@ -404,15 +414,28 @@ class PaperExchange:
         self._answers.append(OrderNews(Micros(at + self._answer_latency), order, news, reason, name))
 
     def _arrive(self, place: Place, at: Micros) -> None:
-        if not self._data.markets[place.market].post_only:
-            self._under_way.discard(place.order)
-            place = msgspec.structs.replace(place, post_only=False)
+        self._under_way.discard(place.order)
         order = _Resting(place)
         nth, every = next(self._orders), self._settings.reject_every
         refusal = REHEARSED if every and nth % every == 0 else self._refusal(order)
         if refusal:
             self._news(at, place.order, REJECTED, refusal)
-            return
+        elif not self._data.markets[place.market].post_only:
+            self._match(order, at)
+        else:
+            self._take_or_rest(order, at)
+
+    def _match(self, order: _Resting, at: Micros) -> None:
+        """Match an order that was accepted before (V1): it takes what is shown, meant to or not, and the rest rests."""
+        place = order.place
+        left = self._take(order, at)
+        if place.post_only and left < place.size:
+            self._late += 1
+        if left:
+            self._rest(order, left, at)
+
+    def _take_or_rest(self, order: _Resting, at: Micros) -> None:
+        place = order.place
         left = place.size if place.post_only else self._take(order, at)
         if left and not place.post_only and self._reached(order):
             # Only what we took ourselves is displayed at this price: the order would rest in a crossed book.
@@ -432,8 +455,8 @@ class PaperExchange:
         if place.size < least:
             said = format_size(place.size), format_size(Size(least))
             return f"order is invalid. Size ({said[0]}) lower than the minimum: {said[1]}"
-        if not self._reached(order):
-            return ""
+        if not self._reached(order) or not self._data.markets[market].post_only:
+            return ""  # without post-only orders, an order is accepted before anybody knows what it reaches
         if place.post_only:
             return CROSSES
         worth, least_take = cash_paid(place.price, place.size), self._data.markets[market].min_take

@@ -109,7 +109,7 @@ def test_a_market_that_was_selected_and_has_resolved_makes_room_in_the_count_too
     before, after = say(a_funnel(2), CHOSEN, FULL), say(say(a_funnel(2), CHOSEN, FULL), RESOLVED, CHOSEN, at=1200)
     assert (before.selected, after.selected) == (1, 1)
     assert after.stages()[-1] == Stage("resolved", 2, 1)
-    assert after.summary()["rejected_by"] == {"resolved": 1}
+    assert after.summary()["rejected_by"] == after.summary()["ended"] == {"resolved": 1}
     assert after.summary()["ever_selected"] == 2
 
 
@@ -182,6 +182,7 @@ def test_what_a_summary_keeps():
             {"stage": "filters.expiry", "in": 3, "dropped": 2, "left": 1},
             {"stage": "filters.rate", "in": 1, "dropped": 0, "left": 1},
         ],
+        "ended": {},
         "nothing_left": None,
         "assumed": [],
     }

@@ -3,11 +3,14 @@
 import pytest
 from scenes import NO, NOON, SELL, YES, market, shares
 
-from pmrun.runner.facts import Listed
+from pmrun.plugins.exchanges.satori.terms import CAPABILITIES as SATORI
+from pmrun.runner.capabilities import Capability, settle
+from pmrun.runner.facts import Listed, OrderNews
 from pmrun.runner.intents import Reason, Refuse
-from pmrun.runner.log import LogObserver
+from pmrun.runner.log import LogObserver, say_substitutions
 from pmrun.runner.market import MarketNo
-from pmrun.runner.orders import Purpose
+from pmrun.runner.orders import News, OrderNo, Purpose
+from pmrun.runner.unsent import WOULD_TAKE
 
 
 @pytest.fixture
@@ -40,3 +43,20 @@ def test_an_exit_that_keeps_being_rejected_is_an_error_whatever_else_is_logged(s
     assert said == []
     log.record(Listed(NOON, MarketNo(0), market()), [refusal(YES, "hedge_alarm", failed=11)])
     assert said == ["ERROR rain YES: 20 shares cannot be sold, the exchange rejected 11 orders in a row"]
+
+
+@pytest.mark.parametrize(("real", "lines"), [(True, 1), (False, 0)])
+def test_what_stands_in_for_what_the_exchange_lacks_is_a_warning_where_orders_are_real(said, real, lines):
+    (stand_in,) = settle(SATORI, {"desk": [Capability.POST_ONLY]})
+    say_substitutions([stand_in], real)
+    assert said == [f"WARNING {stand_in}"] * lines
+
+
+def test_an_order_that_never_left_is_not_said_to_be_rejected(said):
+    log = LogObserver(Quiet())
+    for reason in (WOULD_TAKE, "some words of the exchange"):
+        log.record(OrderNews(NOON, OrderNo(7), News.REJECTED, reason), ())
+    assert said == [
+        "WARNING order 7 never sent: it would take, and this exchange has no post-only orders",
+        "WARNING order 7 rejected: some words of the exchange",
+    ]

@@ -28,6 +28,7 @@ PURE = [
     "market",
     "market_state",
     "markouts",
+    "order_count",
     "orders",
     "pnl",
     "pnl_ledger",
@@ -38,6 +39,7 @@ PURE = [
     "timings",
     "units",
     "universe",
+    "unsent",
     "wanted",
 ]
 IMPURE = {

@@ -1,6 +1,6 @@
 """Laws of a whole run: random strategies on random tapes, through the desk and the paper exchange."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from copy import deepcopy as copy
 
@@ -41,6 +41,7 @@ from pmrun.runner.intents import Halt, Intent, Observed, Place
 from pmrun.runner.market import Outcome
 from pmrun.runner.orders import Order, Purpose, State
 from pmrun.runner.ports import FeedData, FeedInfo
+from pmrun.runner.summary import Tally
 from pmrun.runner.units import Micros, Side, complement
 
 BUY = Side.BUY
@@ -80,6 +81,23 @@ def is_valid(watch: Watch, fact: Fact, intents: Sequence[Intent]) -> None:
             assert place.side is not BUY
 
 
+def every_order_is_accounted_for(watch: Watch) -> None:
+    """What a summary counts of orders is how the desk knows that each of them ended."""
+    tally = Tally()
+    for place in watch.placed.values():
+        tally.record(watch.told[0], [place])
+    for fact in watch.facts:
+        tally.record(fact, ())
+    ended = Counter(order.state for order in watch.desk.orders.values())
+    counts = tally.orders
+    assert counts["filled"] == ended[State.FILLED]
+    assert counts["cancelled"] == ended[State.CANCELED]
+    assert counts["rejected"] == ended[State.REJECTED] == sum(tally.count.rejections.values())
+    assert counts["placed"] == len(watch.placed) == sum(ended.values())
+    assert counts["open"] == sum(1 for _ in watch.desk.in_play())
+    assert (counts["never_sent"], counts["adopted"]) == (0, 0)
+
+
 def never_meets_itself(watch: Watch, fact: Fact, intents: Sequence[Intent]) -> None:
     for state in watch.desk.markets.values():
         orders = list(state.orders.values())
@@ -108,6 +126,7 @@ def reserves(watch: Watch, fact: Fact, intents: Sequence[Intent]) -> None:
 @given(tapes(), compositions(), SETTINGS, papers(), QUEUES)
 def test_everything_committed_is_on_the_grid_and_crosses_nothing(data, build, settings, paper, queue):
     watch = trade(data, build, settings, paper, queue, is_valid)
+    every_order_is_accounted_for(watch)
     event(f"placed: {min(3, len(watch.placed))}")
 
 

@@ -1,0 +1,95 @@
+"""What became of a run's orders: each is counted once, by how it ended."""
+
+from collections import Counter
+
+from pmrun.runner.facts import Filled, OrderFound, OrderNews
+from pmrun.runner.intents import Place
+from pmrun.runner.orders import News
+from pmrun.runner.unsent import never_sent
+
+CANCELED = News.CANCELED
+REJECTED = News.REJECTED
+EXPIRED = News.EXPIRED
+REMEMBERED = 10_000  # cancelled orders of which a fill may still be told
+
+
+class OrderCount:
+    """Counts orders. The law: placed + adopted = cancelled + filled + rejected + open; never sent is none of these."""
+
+    def __init__(self) -> None:
+        """Start at nothing."""
+        self.adopted = 0  # found resting, from an earlier session
+        self.cancelled = 0
+        self.filled = 0  # whole
+        self.rejections: Counter[str] = Counter()
+        self.unsent: Counter[str] = Counter()
+        self._asked = 0
+        self._last = 0  # the highest number of an order so far
+        self._known: set[str] = set()  # ids of adopted orders: one may be told twice
+        self._left: dict[int, int] = {}  # what is not filled of the orders that have not ended
+        self._late: dict[int, int] = {}  # of those cancelled, oldest first
+
+    @property
+    def placed(self) -> int:
+        """How many orders were sent: asked for by the desk, and not kept from leaving."""
+        return self._asked - sum(self.unsent.values())
+
+    def summary(self) -> dict[str, int]:
+        """Return the counts by their names."""
+        return {
+            "placed": self.placed,
+            "adopted": self.adopted,
+            "cancelled": self.cancelled,
+            "filled": self.filled,
+            "rejected": sum(self.rejections.values()),
+            "open": len(self._left),
+            "never_sent": sum(self.unsent.values()),
+        }
+
+    def asked_for(self, place: Place) -> None:
+        """Count an order that the desk wants placed."""
+        self._asked += 1
+        self._last = place.order
+        self._left[place.order] = place.size
+
+    def found(self, fact: OrderFound) -> None:
+        """Count an order that is taken over."""
+        if fact.exchange_order_id in self._known or fact.filled >= fact.size:
+            return
+        self._known.add(fact.exchange_order_id)
+        self.adopted += 1
+        self._last = max(self._last + 1, fact.order)
+        self._left[fact.order or self._last] = fact.size - fact.filled
+
+    def fill(self, fact: Filled) -> None:
+        """Count an order that is filled whole, also one that was cancelled before its last fill was told."""
+        order = fact.order
+        cancelled = order not in self._left
+        where = self._late if cancelled else self._left
+        left = where.get(order)
+        if left is None:
+            return
+        if left > fact.size:
+            where[order] = left - fact.size
+            return
+        del where[order]
+        self.filled += 1
+        self.cancelled -= int(cancelled)
+
+    def news(self, fact: OrderNews) -> None:
+        """Count the end of an order, once; what it says besides is nothing to count."""
+        news = fact.news
+        if not (news is CANCELED or news is REJECTED or news is EXPIRED):
+            return
+        left = self._left.pop(fact.order, None)
+        if left is None:
+            return
+        if never_sent(fact.reason):
+            self.unsent[fact.reason] += 1
+        elif news is REJECTED:
+            self.rejections[fact.reason] += 1
+        else:
+            self.cancelled += 1
+            self._late[fact.order] = left
+            if len(self._late) > REMEMBERED:
+                del self._late[next(iter(self._late))]
