@@ -4,7 +4,7 @@
 """
 
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
@@ -12,6 +12,9 @@ from pmrun.runner.book import Book
 from pmrun.runner.market import Market, MarketNo, Outcome
 from pmrun.runner.orders import News, OrderNo, Settlement, TradeId
 from pmrun.runner.units import Cash, Micros, Price, Side, Size
+
+# How the reason begins where a cap of ours kept an order from leaving: the exchange never saw it (docs, rejections).
+HELD_BACK: Final = ("over the cap ", "not sent: places are shed")
 
 
 class MarketStatus(StrEnum):
@@ -111,6 +114,11 @@ class OrderNews(_Fact, tag="order", frozen=True, omit_defaults=True):
     exchange_order_id: str | None = None
     ws: str | None = None  # the message as it came, for audit
     rest: str | None = None
+
+    @property
+    def held_back(self) -> bool:
+        """Whether a cap of ours ended the order before it left: no error of anybody's (P9)."""
+        return self.news is News.REJECTED and self.reason.startswith(HELD_BACK)
 
 
 class Filled(_Fact, tag="fill", frozen=True):

@@ -112,6 +112,7 @@ class LogObserver:
         self._say = {module: logger.bind(module=module) for module in MODULES}
         self._orders = log.wants(Level.DEBUG)
         self._slugs: dict[int, str] = {}
+        self._caps: set[str] = set()  # those that were said to hold orders back
         self._verdicts: dict[int, str] = {}  # what was said of a market last: a rescan often says the same
 
     def record(self, fact: Fact, intents: Sequence[Intent]) -> None:
@@ -141,6 +142,8 @@ class LogObserver:
                     market=self._slugs.get(fact.market, fact.market),
                     size=format_size(fact.size),
                 )
+            case OrderNews() if fact.held_back:
+                self._held_back(fact)
             case OrderNews():
                 self._say["exchange"].warning("order {order} rejected: {reason}", order=fact.order, reason=fact.reason)
             case TickChanged():
@@ -156,6 +159,15 @@ class LogObserver:
                 )
             case _:
                 pass
+
+    def _held_back(self, fact: OrderNews) -> None:
+        """Say once of each cap that it holds orders back; the summary has how many."""
+        if fact.reason not in self._caps:
+            self._caps.add(fact.reason)
+            said = "orders are held back, the first is order {order}: {reason}; the summary counts them"
+            self._say["risk"].warning(said, order=fact.order, reason=fact.reason)
+        else:
+            self._say["risk"].debug("order {order} held back: {reason}", order=fact.order, reason=fact.reason)
 
     def _intent(self, intent: Intent) -> None:
         match intent:

@@ -91,8 +91,8 @@ def rows_of(summary: Mapping[str, Any]) -> list[tuple[str, str]]:
         ("markets", f"none of {markets['scanned']} was to be traded" if only_stopped else _markets(markets)),
         (
             "orders",
-            f"{orders['placed']} placed, {orders['cancelled']} cancelled, {orders['rejected']} rejected; "
-            f"{orders['refused']} refusals",
+            f"{orders['placed']} placed, {orders['cancelled']} cancelled, {orders['rejected']} rejected"
+            f"{_held_back(orders)}; {orders['refused']} refusals",
         ),
         ("fills", f"{fills['count']} ({fills['shares']:g} shares, ${fills['notional_usd']:,.2f})"),
         (
@@ -114,6 +114,9 @@ def rows_of(summary: Mapping[str, Any]) -> list[tuple[str, str]]:
     if not orders["placed"] and summary["refusals"]:
         most = next(iter(summary["refusals"].items()))
         rows.append(("no order placed", f"most often refused by {most[0]} ({most[1]} times)"))
+    if summary.get("held_back"):
+        said = ", ".join(f"{why} {count}" for why, count in summary["held_back"].items())
+        rows.append(("held back", f"{said}: the exchange never saw these orders"))
     if summary["oddities"]:
         rows.append(("look at", ", ".join(f"{name} {count}" for name, count in summary["oddities"].items())))
     if summary.get("stopped"):
@@ -135,6 +138,10 @@ def _markets(markets: dict[str, Any]) -> str:
     at_the_end = "" if last == traded else f", {last} at the end"
     dropped = ", ".join(f"{name} {count}" for name, count in markets["rejected_by"].items())
     return f"{traded} of {markets['scanned']} traded{at_the_end}{'; dropped by ' + dropped if dropped else ''}"
+
+
+def _held_back(orders: Mapping[str, int]) -> str:
+    return f", {orders['held_back']} held back by a cap" if orders.get("held_back") else ""
 
 
 def _form(name: str, found: dict[str, Any]) -> str:

@@ -33,6 +33,7 @@ class Tally:
         self.refusals: Counter[str] = Counter()
         self._cancels: dict[str, int] = {}
         self.rejections: Counter[str] = Counter()
+        self.held_back: Counter[str] = Counter()  # by the cap of ours that kept them from leaving
         self.oddities: Counter[str] = Counter()
         self.scanned = 0
         self.fills = 0
@@ -84,7 +85,7 @@ class Tally:
         if fact.news is CANCELED:
             self.cancelled += 1
         elif fact.news is REJECTED:
-            self.rejections[fact.reason] += 1
+            (self.held_back if fact.held_back else self.rejections)[fact.reason] += 1
 
     def _listed(self, fact: Listed) -> None:
         self.scanned += 1
@@ -107,12 +108,13 @@ class Tally:
 
     @property
     def orders(self) -> dict[str, int]:
-        """Orders placed, cancelled and rejected, and refusals."""
+        """Orders placed, cancelled, rejected and held back by a cap, and refusals."""
         return {
             "placed": self.placed,
             "cancelled": self.cancelled,
             "refused": self.refused,
             "rejected": sum(self.rejections.values()),
+            "held_back": sum(self.held_back.values()),
         }
 
     def _intent(self, intent: Intent) -> None:
@@ -218,6 +220,7 @@ def summarise(
         "refusals": dict(tally.refusals.most_common()),
         "cancels": dict(tally.cancels.most_common()),
         "rejections": dict(tally.rejections.most_common()),
+        "held_back": dict(tally.held_back.most_common()),
         "oddities": dict(tally.oddities),
         "rewards": rewards,
     }

@@ -136,6 +136,9 @@ def more_figures(run: Finished) -> str:
     fills, fees = run.labels.fills, run.labels.fees
     pnl = {name: run.number("pnl_usd", name) for name in ("realised", "unrealised", "fees", "rebates")}
     orders = {name: count(run.number("orders", name)) for name in ("cancelled", "refused", "rejected")}
+    ends = f"{orders['cancelled']} cancelled, {orders['rejected']} rejected"
+    held_back = run.number("orders", "held_back")
+    capped = f"{count(held_back)} held back by a cap, " if held_back else ""
     selected, scanned = run.number("markets", "selected"), run.number("markets", "scanned")
     last = "" if selected is None else f", {count(selected)} at the end"
     cards = [
@@ -147,7 +150,7 @@ def more_figures(run: Finished) -> str:
             "Orders",
             count(run.number("orders", "placed")),
             [fills],
-            f"{orders['cancelled']} cancelled, {orders['rejected']} rejected, {orders['refused']} refused before",
+            f"{ends}, {capped}{orders['refused']} refused before",
         ),
         _card("Markets traded", count(run.traded()), [], f"of {count(scanned)} scanned{last}"),
     ]
@@ -275,9 +278,13 @@ def remarks(run: Finished) -> str:
 
 
 def reasons(run: Finished) -> str:
-    """Write why orders were pulled, and what the exchange said to those it rejected."""
+    """Write why orders were pulled, rejected by the exchange, or held back by a cap of ours."""
     parts = []
-    for key, title in (("cancels", "Orders pulled"), ("rejections", "Orders rejected by the exchange")):
+    for key, title in (
+        ("cancels", "Orders pulled"),
+        ("rejections", "Orders rejected by the exchange"),
+        ("held_back", "Orders held back by our caps"),
+    ):
         found = run.summary.get(key)
         if isinstance(found, Mapping) and found:
             rows = [(reason, plain_number(times)) for reason, times in found.items()]

@@ -13,7 +13,8 @@ from pmrun.runner.units import Micros
 class ErrorRate:
     """No more than max_errors within `window` seconds; one more, and nothing is quoted for `pause` seconds (P9).
 
-    Errors are orders that were rejected, requests whose answer was lost and settlements that failed.
+    Errors are orders that were rejected, requests whose answer was lost and settlements that failed; an order that a
+    cap of ours held back is none.
     """
 
     max_errors: int = 20
@@ -36,7 +37,7 @@ class ErrorRate:
         if isinstance(fact, Carried):
             self._wire.restore(fact.values)
         elif isinstance(fact, OrderNews):
-            if fact.news in (News.REJECTED, News.UNKNOWN):
+            if fact.news in (News.REJECTED, News.UNKNOWN) and not fact.held_back:
                 self._wire.happened(fact.at)
         elif isinstance(fact, Settled) and fact.status is Settlement.FAILED:
             self._wire.happened(fact.at)

@@ -247,6 +247,9 @@ def test_only_what_goes_to_the_exchange_is_a_request():
     ("fact", "counts"),
     [
         (OrderNews(NOON, OrderNo(1), News.REJECTED), True),
+        (OrderNews(NOON, OrderNo(1), News.REJECTED, "over the cap live.max_resting_usd"), False),
+        (OrderNews(NOON, OrderNo(1), News.REJECTED, "not sent: places are shed, the budget is low"), False),
+        (OrderNews(NOON, OrderNo(1), News.REJECTED, "not sent: no way to the exchange"), True),
         (OrderNews(NOON, OrderNo(1), News.UNKNOWN), True),
         (failed(1), True),
         (OrderNews(NOON, OrderNo(1), News.CANCELED), False),
@@ -254,7 +257,7 @@ def test_only_what_goes_to_the_exchange_is_a_request():
         (confirmed(1), False),
     ],
 )
-def test_rejected_unknown_and_failed_are_errors(fact, counts):
+def test_rejected_unknown_and_failed_are_errors_and_what_a_cap_of_ours_held_back_is_none(fact, counts):
     limit = ErrorRate(1)
     limit.observe(OrderNews(NOON, OrderNo(7), News.REJECTED))
     limit.observe(fact)

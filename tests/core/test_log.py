@@ -3,11 +3,12 @@
 import pytest
 from scenes import NO, NOON, SELL, YES, market, shares
 
-from pmrun.runner.facts import Listed
+from pmrun.runner.facts import Listed, OrderNews
 from pmrun.runner.intents import Reason, Refuse
 from pmrun.runner.log import LogObserver
 from pmrun.runner.market import MarketNo
-from pmrun.runner.orders import Purpose
+from pmrun.runner.orders import News, OrderNo, Purpose
+from pmrun.runner.summary import Tally
 
 
 @pytest.fixture
@@ -40,3 +41,13 @@ def test_an_exit_that_keeps_being_rejected_is_an_error_whatever_else_is_logged(s
     assert said == []
     log.record(Listed(NOON, MarketNo(0), market()), [refusal(YES, "hedge_alarm", failed=11)])
     assert said == ["ERROR rain YES: 20 shares cannot be sold, the exchange rejected 11 orders in a row"]
+
+
+def test_orders_that_a_cap_of_ours_holds_back_are_said_once_and_counted_apart_from_rejections(said):
+    log, tally = LogObserver(Quiet()), Tally()
+    for no, why in enumerate(["over the cap live.max_resting_usd"] * 3 + ["not enough balance"], 1):
+        for observer in (log, tally):
+            observer.record(OrderNews(NOON, OrderNo(no), News.REJECTED, why), ())
+    held_back = "orders are held back, the first is order 1: over the cap live.max_resting_usd"
+    assert said == [f"WARNING {held_back}; the summary counts them", "WARNING order 4 rejected: not enough balance"]
+    assert (tally.orders["held_back"], tally.orders["rejected"]) == (3, 1)

@@ -332,7 +332,9 @@ async def test_no_order_passes_a_cap(autojump_clock: Clock, caps: Caps, why: str
         await trio.sleep(1)
         nursery.cancel_scope.cancel()
     assert (BID * TWENTY, why) == (8_000_000 * 10_000, desk.facts[0].reason if "order" in why else why)
-    assert {fact.reason for fact in desk.facts if fact.news is News.REJECTED} == {why}
+    refused = [fact for fact in desk.facts if fact.news is News.REJECTED]
+    assert {fact.reason for fact in refused} == {why}
+    assert all(fact.held_back for fact in refused), "the exchange never saw them: no error (P9)"
     assert (3, "accepted") in desk.news()
 
 
