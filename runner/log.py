@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pmrun.runner.facts import Fact, Filled, Listed, Merged, OrderNews, StatusChanged, TickChanged
+from pmrun.runner.halts_said import WAITING, reason_said
 from pmrun.runner.intents import Cancel, Drop, Halt, Intent, Number, Observed, Place, Refuse, Select
 from pmrun.runner.orders import News
 from pmrun.runner.timings import Measured
@@ -97,9 +98,6 @@ def _only(module: str) -> Any:
         return record["extra"].get("module") == module
 
     return belongs
-
-
-WAITING = frozenset({"equity_unknown"})  # halts that end by themselves with the first books
 
 
 class LogObserver:
@@ -199,11 +197,13 @@ class LogObserver:
                     why=", ".join(reason.code for reason in intent.reasons),
                 )
             case Halt():
-                why, numbers = intent.reason.code, intent.reason.numbers
+                why = intent.reason.code
                 if why in WAITING:
                     self._say["risk"].info("no quotes yet: {why}", why=why)
                 else:
-                    self._say["risk"].error("halted: {why} {numbers}", why=why, numbers=numbers)
+                    where = "" if intent.market is None else f" in {self._slugs.get(intent.market, intent.market)}"
+                    said = reason_said(why, f"{intent.reason.by}{where}", intent.reason.numbers)
+                    self._say["risk"].error("halted: {said}", said=said)
             case Observed():
                 self._say["main"].warning(
                     "should not have been: {why} {numbers}", why=intent.reason.code, numbers=intent.reason.numbers

@@ -6,6 +6,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from pmrun.runner.halts_said import halt_lines
 from pmrun.runner.summary import Tally
 
 DRY_RUN = "dry run"
@@ -102,7 +103,7 @@ def rows_of(summary: Mapping[str, Any]) -> list[tuple[str, str]]:
         ),
         (
             "estimated",
-            f"rebates ${pnl['rebates']:,.2f}{_terms(fees_assumed)}; "
+            f"{_rebates(pnl, _terms(fees_assumed))}; "
             f"rewards {_estimate(pnl['rewards_estimated'])}{_terms(rewards_assumed)}",
         ),
         ("most exposed", f"${summary['exposure_max_usd']:,.2f}"),
@@ -114,6 +115,7 @@ def rows_of(summary: Mapping[str, Any]) -> list[tuple[str, str]]:
     if not orders["placed"] and summary["refusals"]:
         most = next(iter(summary["refusals"].items()))
         rows.append(("no order placed", f"most often refused by {most[0]} ({most[1]} times)"))
+    rows += [("HALTED" if to_the_end else "halted", said) for to_the_end, said in halt_lines(summary)]
     if summary.get("held_back"):
         said = ", ".join(f"{why} {count}" for why, count in summary["held_back"].items())
         rows.append(("held back", f"{said}: the exchange never saw these orders"))
@@ -146,6 +148,12 @@ def _held_back(orders: Mapping[str, int]) -> str:
 
 def _form(name: str, found: dict[str, Any]) -> str:
     return f"{name} ${found['pnl_usd']['total']:+,.2f} with {found['fills']['count']} fills"
+
+
+def _rebates(pnl: Mapping[str, Any], terms: str) -> str:
+    """Say what is expected back as a maker; where the exchange pays it with the fill, it is in the fees."""
+    paid = pnl.get("rebates_in_fees")
+    return "rebates are paid with the fills, in the fees" if paid else f"rebates ${pnl['rebates']:,.2f}{terms}"
 
 
 def _terms(assumed: bool) -> str:

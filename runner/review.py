@@ -18,6 +18,7 @@ from pmrun.runner.assembly import Plan
 from pmrun.runner.desk import Desk
 from pmrun.runner.facts import Fact, each
 from pmrun.runner.funnel import Funnel
+from pmrun.runner.halts_said import halts_of
 from pmrun.runner.intents import Intent
 from pmrun.runner.journal import journal_hash
 from pmrun.runner.journal_writer import JournalWriter
@@ -159,6 +160,7 @@ class Review:
             journal_hash=journal_hash(self._directory),
             remarks=self._remarks,
             rewards=None if rewards is None else rewards.estimate(),
+            halts=halts_of(self._desk.halts.all(now), {no: each.terms.slug for no, each in self._desk.markets.items()}),
             timings=self._timings.summary(),
             **more,
         )

@@ -57,4 +57,4 @@ class ErrorRate:
         """Object while the pause is on."""
         if not self._wire.tripped(at):
             return None
-        return Objection("error_rate", {"limit": self.max_errors})
+        return Objection("error_rate", {"limit": self.max_errors, "within": int(self.window)})
