@@ -6,6 +6,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from pmrun.runner.covers import covers_said
 from pmrun.runner.halts_said import halt_lines
 from pmrun.runner.summary import Tally
 
@@ -108,6 +109,8 @@ def rows_of(summary: Mapping[str, Any]) -> list[tuple[str, str]]:
         ),
         ("most exposed", f"${summary['exposure_max_usd']:,.2f}"),
     ]
+    if summary.get("covers"):
+        rows.append(("covers", covers_said(summary["covers"])))
     if summary["bracket"]:
         rows.append(("bracket", "; ".join(_form(name, found) for name, found in summary["bracket"].items())))
     if markets["nothing_left"]:
