@@ -113,8 +113,10 @@ def rows_of(summary: Mapping[str, Any]) -> list[tuple[str, str]]:
         rows.append(("covers", covers_said(summary["covers"])))
     if summary["bracket"]:
         rows.append(("bracket", "; ".join(_form(name, found) for name, found in summary["bracket"].items())))
-    if markets["nothing_left"]:
-        rows.append(("stop" if only_stopped else "no market", markets["nothing_left"]))
+    if only_stopped:
+        rows.append(("stop", _stopped(orders["cancelled"])))
+    elif markets["nothing_left"]:
+        rows.append(("no market", markets["nothing_left"]))
     if not orders["placed"] and summary["refusals"]:
         most = next(iter(summary["refusals"].items()))
         rows.append(("no order placed", f"most often refused by {most[0]} ({most[1]} times)"))
@@ -143,6 +145,13 @@ def _markets(markets: dict[str, Any]) -> str:
     at_the_end = "" if last == traded else f", {last} at the end"
     dropped = ", ".join(f"{name} {count}" for name, count in markets["rejected_by"].items())
     return f"{traded} of {markets['scanned']} traded{at_the_end}{'; dropped by ' + dropped if dropped else ''}"
+
+
+def _stopped(cancelled: int) -> str:
+    if not cancelled:
+        return "no bid of an earlier session was found in the markets that are watched; nothing was quoted"
+    bids = "1 bid" if cancelled == 1 else f"{cancelled} bids"
+    return f"{bids} of an earlier session cancelled; nothing was quoted"
 
 
 def _held_back(orders: Mapping[str, int]) -> str:
