@@ -10,7 +10,6 @@ from typing import NoReturn
 from pmrun.runner.errors import ConfigError
 from pmrun.runner.packs import pack_verbs, verb_function
 
-
 _ANY_STRATEGY = "strategy=level_mm"  # for looking and cancelling: it needs nothing that an exchange may lack
 
 
