@@ -262,3 +262,4 @@ def test_orders_that_a_cap_holds_back_are_counted_and_halt_nothing(tmp_path):
     assert summary["held_back"]["over the cap live.max_resting_usd"] > 2
     assert "over the cap live.max_resting_usd" not in summary["rejections"]
     assert summary["orders"]["held_back"] == sum(summary["held_back"].values())
+    assert "error_rate" not in {halt["code"] for halt in summary["halts"]}
