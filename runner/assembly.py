@@ -212,7 +212,7 @@ def plan(config: Mapping[str, Any]) -> Plan:
         if hasattr(made.feed, "connect"):
             raise ConfigError("bracket", True, "needs a feed that can be run again: a tape or simulated markets")
     if made.settings.stop_only and not getattr(made.executor, "armed", True):
-        raise ConfigError("live.armed", False, "stopping cancels real orders: set live.armed=true and both caps")
+        raise ConfigError("live.armed", False, "stopping cancels real orders: leave it out, pmrun stop arms itself")
     if hasattr(made.executor, "armed") and not hasattr(made.feed, "connect"):
         raise ConfigError("exchange", "live", "needs a live feed, and this one is recorded or simulated: drop feed=…")
     Hooks(components)  # a hook of a wrong shape is a mistake in the configuration too

@@ -39,6 +39,7 @@ class Desk:
         self.account = known.account
         self.markets = known.markets
         self.orders = known.orders
+        self.halts = known.halts
         self._acting = Acting(known, name, settings)
         self._learning = Learning(hooks, settings, known, self._acting, self.universe)
         self._limits = Limits(hooks, known, self._acting)
@@ -162,10 +163,13 @@ class Desk:
         self._learning.tell(fact, None, None)
         for state in self.markets.values():
             state.observed = state.book = None
+        why: dict[str, Number] = {"why": fact.why} if fact.why else {}
+        self._known.halts.began(Reason("feed_lost", "desk", why), self._known.now)
         self._acting.pull_all(Reason("feed_lost", "desk"))
 
     def _feed_restored(self, fact: FeedRestored) -> None:
         self._learning.tell(fact, None, None)
+        self._known.halts.ended("desk", "feed_lost", self._known.now)
 
     def _feed_ended(self, fact: FeedEnded) -> None:
         self._learning.tell(fact, None, None)

@@ -25,6 +25,12 @@ class DataError(PmrunError):
     """A file that cannot be what it says it is: a tape, a journal, a run directory."""
 
 
+class NoRun(DataError):
+    """A path that was given for a run directory and is none: a mistake on the command line, not damage."""
+
+    exit_code = 2
+
+
 class VerificationFailed(PmrunError):
     """A replay did not give what was recorded."""
 

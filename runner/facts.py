@@ -13,6 +13,8 @@ from pmrun.runner.market import Market, MarketNo, Outcome
 from pmrun.runner.orders import News, OrderNo, Settlement, TradeId
 from pmrun.runner.units import Cash, Micros, Price, Side, Size
 
+# How the reason begins where a cap of ours kept an order from leaving: the exchange never saw it (docs, rejections).
+
 
 class MarketStatus(StrEnum):
     """Whether a market takes orders."""

@@ -70,7 +70,7 @@ def framed() -> Iterator[None]:
     def load_framed(loader: ConfigLoaderImpl, *given: Any, **more: Any) -> DictConfig:
         return framing(loader, *given, **more)
 
-    ConfigLoaderImpl.load_configuration = load_framed  # type: ignore[method-assign]
+    ConfigLoaderImpl.load_configuration = load_framed  # type: ignore[assignment, method-assign]
     try:
         yield
     finally:

@@ -12,7 +12,7 @@ from pmrun.runner.market import Market, MarketNo
 BOOK = "book"  # the stage of markets without a book that can be quoted
 ROOM = "universe.max_markets"  # the stage of markets that passed, and others are better
 SELECTED = "selected"
-STOPPED = "what an earlier session left bidding was cancelled; nothing was quoted"
+STOPPED = "what an earlier session left bidding was to be cancelled, and nothing else"
 MEASURED = ("value", "limit", "margin", "unit")
 
 

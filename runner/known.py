@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from pmrun.runner.halts import Halts
 from pmrun.runner.intents import Reason
 from pmrun.runner.inventory import Account
 from pmrun.runner.market import MarketNo
@@ -22,6 +23,7 @@ class Known:
         "for_answer",
         "for_funds",
         "for_room",
+        "halts",
         "hedges_events",
         "limit",
         "markets",
@@ -44,6 +46,7 @@ class Known:
         self.markets: dict[MarketNo, MarketState] = {}
         self.orders: dict[OrderNo, Order] = {}  # in play, and those that ended not long ago
         self.stopped: str | None = None  # why nothing is quoted any more
+        self.halts = Halts()  # what stopped quoting, to be told at the end
         self.limit: Reason | None = None  # which limit of the account keeps everything from being quoted
         self.dirty: dict[MarketNo, None] = {}  # where something changed since the last decision
         self.due = False  # a moment at which quotes are decided has come

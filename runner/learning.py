@@ -337,7 +337,9 @@ class Learning:
                 self._known.stake_changed(market.no)
             self._acting.pull(market, Reason(code, "desk"))
         no = None if state is None else state.no
-        self._acting.out.append(Halt(self._known.now, no, Reason(code, "desk", {"order": order})))
+        reason = Reason(code, "desk", {"order": order} if order else {})
+        self._known.halts.began(reason, self._known.now, no)
+        self._acting.out.append(Halt(self._known.now, no, reason))
 
     def _observe_oddity(self, code: str, numbers: dict[str, int | float | str]) -> None:
         self._acting.out.append(Observed(self._known.now, Reason(code, "desk", numbers)))

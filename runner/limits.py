@@ -65,8 +65,12 @@ class Limits:
         before, self._said = self._said, codes
         if codes == before or known.stopped is not None:
             return
+        for by, code in before.items():
+            if codes.get(by) != code:
+                known.halts.ended(by, code, known.now)
         for reason in reasons:
             if before.get(reason.by) != reason.code:
+                known.halts.began(reason, known.now)
                 self._acting.out.append(Halt(known.now, None, reason))
         known.dirty.update(dict.fromkeys(known.markets))
         if known.limit is not None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pmrun.runner.facts import Fact, Filled, Listed, Merged, OrderNews, StatusChanged, TickChanged
+from pmrun.runner.halts_said import WAITING, reason_said
 from pmrun.runner.intents import Cancel, Drop, Halt, Intent, Number, Observed, Place, Refuse, Select
 from pmrun.runner.orders import News
 from pmrun.runner.timings import Measured
@@ -100,9 +101,6 @@ def _only(module: str) -> Any:
     return belongs
 
 
-WAITING = frozenset({"equity_unknown"})  # halts that end by themselves with the first books
-
-
 class LogObserver:
     """Says what a trader wants to read."""
 
@@ -113,6 +111,7 @@ class LogObserver:
         self._say = {module: logger.bind(module=module) for module in MODULES}
         self._orders = log.wants(Level.DEBUG)
         self._slugs: dict[int, str] = {}
+        self._unsent: set[str] = set()  # those that were said to hold orders back
         self._verdicts: dict[int, str] = {}  # what was said of a market last: a rescan often says the same
 
     def record(self, fact: Fact, intents: Sequence[Intent]) -> None:
@@ -143,7 +142,7 @@ class LogObserver:
                     size=format_size(fact.size),
                 )
             case OrderNews() if never_sent(fact.reason):
-                self._say["orders"].warning("order {order} never sent: {reason}", order=fact.order, reason=fact.reason)
+                self._never_sent(fact)
             case OrderNews():
                 self._say["exchange"].warning("order {order} rejected: {reason}", order=fact.order, reason=fact.reason)
             case TickChanged():
@@ -159,6 +158,15 @@ class LogObserver:
                 )
             case _:
                 pass
+
+    def _never_sent(self, fact: OrderNews) -> None:
+        """Say once of each reason that it keeps orders from leaving; the summary has how many."""
+        if fact.reason not in self._unsent:
+            self._unsent.add(fact.reason)
+            said = "orders are never sent, the first is order {order}: {reason}; the summary counts them"
+            self._say["orders"].warning(said, order=fact.order, reason=fact.reason)
+        else:
+            self._say["orders"].debug("order {order} never sent: {reason}", order=fact.order, reason=fact.reason)
 
     def _intent(self, intent: Intent) -> None:
         match intent:
@@ -190,11 +198,13 @@ class LogObserver:
                     why=", ".join(reason.code for reason in intent.reasons),
                 )
             case Halt():
-                why, numbers = intent.reason.code, intent.reason.numbers
+                why = intent.reason.code
                 if why in WAITING:
                     self._say["risk"].info("no quotes yet: {why}", why=why)
                 else:
-                    self._say["risk"].error("halted: {why} {numbers}", why=why, numbers=numbers)
+                    where = "" if intent.market is None else f" in {self._slugs.get(intent.market, intent.market)}"
+                    said = reason_said(why, f"{intent.reason.by}{where}", intent.reason.numbers)
+                    self._say["risk"].error("halted: {said}", said=said)
             case Observed():
                 self._say["main"].warning(
                     "should not have been: {why} {numbers}", why=intent.reason.code, numbers=intent.reason.numbers

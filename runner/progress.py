@@ -6,6 +6,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from pmrun.runner.covers import covers_said
+from pmrun.runner.halts_said import halt_lines
 from pmrun.runner.summary import Tally
 
 DRY_RUN = "dry run"
@@ -98,18 +100,23 @@ def rows_of(summary: Mapping[str, Any]) -> list[tuple[str, str]]:
         ),
         (
             "estimated",
-            f"rebates ${pnl['rebates']:,.2f}{_terms(fees_assumed)}; "
+            f"{_rebates(pnl, _terms(fees_assumed))}; "
             f"rewards {_estimate(pnl['rewards_estimated'])}{_terms(rewards_assumed)}",
         ),
         ("most exposed", f"${summary['exposure_max_usd']:,.2f}"),
     ]
+    if summary.get("covers"):
+        rows.append(("covers", covers_said(summary["covers"])))
     if summary["bracket"]:
         rows.append(("bracket", "; ".join(_form(name, found) for name, found in summary["bracket"].items())))
-    if markets["nothing_left"]:
-        rows.append(("stop" if only_stopped else "no market", markets["nothing_left"]))
+    if only_stopped:
+        rows.append(("stop", _stopped(orders["cancelled"])))
+    elif markets["nothing_left"]:
+        rows.append(("no market", markets["nothing_left"]))
     if not orders["placed"] and summary["refusals"]:
         most = next(iter(summary["refusals"].items()))
         rows.append(("no order placed", f"most often refused by {most[0]} ({most[1]} times)"))
+    rows += [("HALTED" if to_the_end else "halted", said) for to_the_end, said in halt_lines(summary)]
     if summary["oddities"]:
         rows.append(("look at", ", ".join(f"{name} {count}" for name, count in summary["oddities"].items())))
     if summary.get("stopped"):
@@ -154,8 +161,21 @@ def _words(code: str) -> str:
     return code.replace("_", " ")
 
 
+def _stopped(cancelled: int) -> str:
+    if not cancelled:
+        return "no bid of an earlier session was found in the markets that are watched; nothing was quoted"
+    bids = "1 bid" if cancelled == 1 else f"{cancelled} bids"
+    return f"{bids} of an earlier session cancelled; nothing was quoted"
+
+
 def _form(name: str, found: dict[str, Any]) -> str:
     return f"{name} ${found['pnl_usd']['total']:+,.2f} with {found['fills']['count']} fills"
+
+
+def _rebates(pnl: Mapping[str, Any], terms: str) -> str:
+    """Say what is expected back as a maker; where the exchange pays it with the fill, it is in the fees."""
+    paid = pnl.get("rebates_in_fees")
+    return "rebates are paid with the fills, in the fees" if paid else f"rebates ${pnl['rebates']:,.2f}{terms}"
 
 
 def _terms(assumed: bool) -> str:

@@ -15,9 +15,11 @@ import trio
 import yaml  # type: ignore[import-untyped]
 
 from pmrun.runner.assembly import Plan
+from pmrun.runner.covers import Covers
 from pmrun.runner.desk import Desk
 from pmrun.runner.facts import Fact, each
 from pmrun.runner.funnel import Funnel
+from pmrun.runner.halts_said import halts_of
 from pmrun.runner.intents import Intent
 from pmrun.runner.journal import journal_hash
 from pmrun.runner.journal_writer import JournalWriter
@@ -103,6 +105,8 @@ class Review:
             self._funnel = Funnel(self._desk.hooks.order, plan.components)
             journal = _Timed(self.journal, timings, "journal")
             observers: list[Observer] = [self.tally, self._pnl, self._funnel, journal, LogObserver(plan.log)]
+            self._covers = Covers() if self._desk.hooks.hedges_events else None
+            observers += [] if self._covers is None else [self._covers]
             self._rewards = None if plan.rewards is None else plan.rewards.open(self._desk, plan.seed)
             if self._rewards is not None:
                 observers.append(_Timed(self._rewards, timings, "rewards"))
@@ -160,6 +164,8 @@ class Review:
             journal_hash=journal_hash(self._directory),
             remarks=self._remarks,
             rewards=None if rewards is None else rewards.estimate(),
+            covers=None if self._covers is None else self._covers.summary(),
+            halts=halts_of(self._desk.halts.all(now), {no: each.terms.slug for no, each in self._desk.markets.items()}),
             timings=self._timings.summary(),
             **more,
         )

@@ -6,15 +6,18 @@ from typing import Any
 
 import yaml  # type: ignore[import-untyped]
 
-from pmrun.runner.errors import DataError
+from pmrun.runner.errors import DataError, NoRun
 
 SUMMARY = "summary.json"  # written last
+OF_A_RUN = ("config.yaml", "journal.jsonl", SUMMARY)  # a directory without any of them never was a run's
 
 
 def read_text(directory: Path, name: str) -> str:
-    """Read one of a run's files; raises DataError when the directory or the file is not there, or is no text."""
+    """Read one of a run's files; raises NoRun for what is no run directory, DataError for one that lacks the file."""
     if not directory.is_dir():
-        raise DataError(f"{directory}: no such run directory")
+        raise NoRun(f"{directory}: no such run directory")
+    if not any((directory / each).exists() for each in OF_A_RUN):
+        raise NoRun(f"{directory}: not a run directory: no {', '.join(OF_A_RUN)}")
     try:
         return (directory / name).read_text(encoding="utf-8")
     except FileNotFoundError:

@@ -188,6 +188,7 @@ def summarise(
             "unrealised": usd(pnl.total // UNITS_PER_CASH - account.realised),
             "fees": usd(account.fees),
             "rebates": usd(account.rebates),
+            "rebates_in_fees": any(state.terms.fees.paid_rebate_ppm for state in desk.markets.values()),
             "rewards_estimated": None if rewards is None else rewards["mid"],
             "total_at_exit": usd(pnl.total // UNITS_PER_CASH - cost),
             "parts": parts_in_dollars(pnl.parts),

@@ -10,6 +10,8 @@ from typing import NoReturn
 from pmrun.runner.errors import ConfigError
 from pmrun.runner.packs import pack_verbs, verb_function
 
+_ANY_STRATEGY = "strategy=level_mm"  # for looking and cancelling: it needs nothing that an exchange may lack
+
 
 class VerbParser(argparse.ArgumentParser):
     """Reads the arguments of a verb; a mistake is a ConfigError, as everywhere."""
@@ -167,11 +169,29 @@ complete -o nospace -o default -F _pmrun_completion pmrun
 def stop(arguments: list[str]) -> int:
     """Cancel what an earlier session left bidding, wait for the answers, and end (R13)."""
     parser = VerbParser("pmrun stop", description="Cancel what bids, wait for the answers, and end; nothing is quoted.")
-    parser.add_argument("overrides", nargs="*", metavar="OVERRIDE", help="as for a run, such as strategy=reward_mm")
+    parser.add_argument("overrides", nargs="*", metavar="OVERRIDE", help="as for a run, such as exchange=live")
     given = parser.parse_args(arguments)
     from pmrun.runner.hydra_app import run_hydra
 
-    return run_hydra([*given.overrides, "desk.stop_only=true"])
+    return run_hydra([*stopping(given.overrides), "desk.stop_only=true"])
+
+
+def stopping(overrides: list[str]) -> list[str]:
+    """Return overrides with what only a run needs: a strategy, and, for real orders, arming and caps.
+
+    Nothing is placed, so no strategy is asked, and the caps are the least there are. `live.armed=false` stays as it is
+    said, and is refused.
+    """
+    from pmrun.runner.compose import compose_config
+
+    if not any(each.startswith("strategy=") for each in overrides):
+        overrides = [_ANY_STRATEGY, *overrides]
+    live = compose_config(overrides).get("live")
+    if not isinstance(live, dict):
+        return overrides
+    said = {each.lstrip("+").partition("=")[0] for each in overrides}
+    arming = {"live.armed": "true", "live.max_order_usd": "0.01", "live.max_resting_usd": "0.01"}
+    return [*overrides, *(f"{key}={value}" for key, value in arming.items() if key not in said)]
 
 
 VERBS: dict[str, Callable[[list[str]], int]] = {

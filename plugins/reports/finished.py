@@ -65,6 +65,12 @@ class Finished:
         found = self.summary.get(key)
         return missing if found is None else str(found)
 
+    @property
+    def rebates_paid(self) -> bool:
+        """Whether the exchange pays rebates with the fills: they are in the fees and so in the PnL."""
+        pnl = self.summary.get("pnl_usd")
+        return isinstance(pnl, Mapping) and pnl.get("rebates_in_fees") is True
+
     def nothing_left(self) -> str:
         """Return why no market was ever traded, or nothing."""
         markets = self.summary.get("markets")

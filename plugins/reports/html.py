@@ -10,7 +10,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any, Final
 
-from pmrun.plugins.reports import calibration, figures, funnel, markouts, parts, sections, tables
+from pmrun.plugins.reports import calibration, figures, funnel, head, markouts, parts, sections, tables
 from pmrun.plugins.reports.finished import ESTIMATED, Finished, opened
 from pmrun.plugins.reports.markup import moment, tag
 
@@ -43,15 +43,16 @@ def _page(run: Finished) -> str:
         "subtitle": escape(
             f"{run.text('exchange')} · {run.text('feed')} · {moment(when.start_us)} to {moment(when.end_us)} UTC"
         ),
-        "badges": tables.badges(run),
+        "badges": head.badges(run),
         "glance": tables.glance(run, when),
         "cards": tables.key_figures(run, when),
         "more_cards": tables.more_figures(run),
         "fill_tag": tag(run.labels.fills),
         "estimated_tag": tag(ESTIMATED, run.labels.rewards),
-        "market_tags": tables.kinds(run),
+        "market_tags": head.kinds(run),
         "bracket": sections.bracket(run),
         "rewards": sections.rewards(run),
+        "beside": head.beside(run),
         "parts": parts.parts(run),
         "leaving": parts.leaving(run),
         "markouts": markouts.markouts(run),
@@ -64,7 +65,8 @@ def _page(run: Finished) -> str:
         "alerts": tables.alerts(run),
         "settlements": tables.settlements(run),
         "funds": tables.funds(run),
-        "remarks": tables.remarks(run),
+        "stops": head.stops(run),
+        "remarks": head.remarks(run),
         "timings": sections.timings(run),
         "provenance": tables.provenance(run),
         "data": _inline_json(_data(run, when)),
@@ -72,6 +74,7 @@ def _page(run: Finished) -> str:
         "script": _resource("page.js"),
         "plotly": _plotly(),
     }
+    shown["nav"] = head.places(shown)
     # Split once, so that no text from data is ever taken for a placeholder.
     pieces = _resource("page.html").split("{{")
     filled = [pieces[0]]
@@ -86,6 +89,7 @@ def _data(run: Finished, when: figures.Window) -> dict[str, Any]:
         "start_ms": when.start_us // 1_000,
         "end_ms": when.ms(when.end_us),
         "fills_word": run.labels.fills,
+        "rebates_paid": run.rebates_paid,
         "equity": figures.equity(run.db, when),
         "exposure": figures.exposure(run.db, when),
         "rewards": figures.rewards(run.db, when),

@@ -6,6 +6,8 @@ from datetime import UTC, datetime
 from html import escape
 from typing import Any, Final
 
+from pmrun.runner.halts_said import DOLLARS, DURATIONS, duration
+
 MISSING: Final = "—"
 ROWS: Final = 300  # of a table that could have any number
 
@@ -27,6 +29,7 @@ _BY_CODE: Final[Mapping[str, Mapping[str, str]]] = {
     "event_loss": {"loss": "cash", "limit": "cash"},
     "covered_by_sibling": {"covered": "shares", "buying": "shares"},
     "buys_sibling": {"covered": "shares", "buying": "shares"},
+    **{code: dict.fromkeys(names, "cash") for code, names in DOLLARS.items()},
 }
 
 
@@ -99,16 +102,7 @@ def percent(value: float | None) -> str:
 
 def lasted(micros: float | None) -> str:
     """Write a duration as people say it."""
-    if micros is None:
-        return MISSING
-    seconds = micros / 1e6
-    if seconds < 60:
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    if minutes < 60:
-        return f"{minutes} min {rest} s" if rest else f"{minutes} min"
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes} min" if minutes else f"{hours} h"
+    return MISSING if micros is None else duration(micros / 1e6)
 
 
 def moment(at_us: int | None) -> str:
@@ -181,6 +175,8 @@ def _in_units(code: str, key: str, value: Any) -> str:
         return f"{count(value / 1e6)} shares"
     if key in _CASH or known == "cash":
         return money(value / 1e6)
+    if key in DURATIONS:
+        return lasted(value)
     return clock(value) if key in _TIMES else plain_number(value)
 
 

@@ -54,7 +54,7 @@
     line(word("realised"), "realised", data.equity, "--c2"),
     line(word("unrealised"), "unrealised", data.equity, "--c3"),
     line(word("fees, as a cost"), "fees", data.equity, "--c4", { line: { color: colour("--c4"), width: 1.6, dash: "dot", shape: "hv" } }),
-    line(narrow() ? "rebates (estimated)" : "rebates (estimated, beside the PnL)", "rebates", data.equity, "--c5", { line: { color: colour("--c5"), width: 1.6, dash: "dash", shape: "hv" } }),
+    ...(data.rebates_paid ? [] : [line(narrow() ? "rebates (estimated)" : "rebates (estimated, beside the PnL)", "rebates", data.equity, "--c5", { line: { color: colour("--c5"), width: 1.6, dash: "dash", shape: "hv" } })]),
     ...(data.rewards.t.length ? [band(narrow() ? "rewards (estimated)" : "rewards, mid (estimated, beside the PnL)", "mid", "--assumed", { line: { color: colour("--assumed"), width: 1.6, dash: "dash", shape: "hv" } })] : []),
   ], () => ({}));
 

@@ -79,7 +79,7 @@ def _complaints(run: Finished) -> str:
 def _wallet(run: Finished) -> str:
     """Write the wallet from start to end, and what stands beside the PnL."""
     number = {name: run.number("wallet_usd", name) for name in ("start", "end", "transfers", "cash")}
-    fills, fees = run.labels.fills, run.labels.fees
+    fills, fees, rebates = run.labels.fills, run.labels.fees, run.number("pnl_usd", "rebates")
     rows: list[tuple[object, object]] = [
         ("Wallet at the start", money(number["start"])),
         ("In and out from elsewhere", money(number["transfers"], sign=True)),
@@ -89,7 +89,7 @@ def _wallet(run: Finished) -> str:
         ("of it held, at the mid", money(run.number("wallet_usd", "inventory_at_mid"))),
         ("the same, sold at once", money(run.number("wallet_usd", "inventory_at_exit"))),
         (Cell(f"<b>PnL if all were sold at once</b>{tag(fills)}"), gain(run.number("pnl_usd", "total_at_exit"))),
-        (Cell(f"Beside it: rebates{tag(ESTIMATED, fees)}"), money(run.number("pnl_usd", "rebates"))),
+        *([] if run.rebates_paid else [(Cell(f"Beside it: rebates{tag(ESTIMATED, fees)}"), money(rebates))]),
         (Cell(f"Beside it: rewards{tag(ESTIMATED)}"), money(run.number("pnl_usd", "rewards_estimated"))),
     ]
     return table(("Wallet", "Dollars"), rows, (1,))

@@ -5,7 +5,7 @@ from html import escape
 from typing import Any, Final
 
 from pmrun.plugins.reports.figures import Window
-from pmrun.plugins.reports.finished import ASSUMED, ESTIMATED, TRADED, Finished, Labels
+from pmrun.plugins.reports.finished import ESTIMATED, TRADED, Finished
 from pmrun.plugins.reports.markup import (
     ROWS,
     Cell,
@@ -26,13 +26,6 @@ from pmrun.plugins.reports.markup import (
 )
 
 ORDERS: Final = 3_000  # rows of the orders table; those that filled are kept first
-
-
-def kinds(run: Finished) -> Cell:
-    """Write what kind the book and the fills of a chart are."""
-    said = [(run.labels.data, f"{run.labels.data} book")]
-    said += [(run.labels.fills, f"{run.labels.fills} fills")] if run.labels.fills else []
-    return Cell("".join(f' <span class="tag {escape(word)}">{escape(text)}</span>' for word, text in said))
 
 
 def _card(name: str, value: str, words: Sequence[str], note: str = "", tone: float | None = None) -> str:
@@ -136,18 +129,23 @@ def more_figures(run: Finished) -> str:
     fills, fees = run.labels.fills, run.labels.fees
     pnl = {name: run.number("pnl_usd", name) for name in ("realised", "unrealised", "fees", "rebates")}
     orders = {name: count(run.number("orders", name)) for name in ("cancelled", "refused", "rejected")}
+    ends = f"{orders['cancelled']} cancelled, {orders['rejected']} rejected"
+    unsent = run.number("orders", "never_sent")
+    kept = f"{count(unsent)} never sent, " if unsent else ""
     selected, scanned = run.number("markets", "selected"), run.number("markets", "scanned")
     last = "" if selected is None else f", {count(selected)} at the end"
     cards = [
         _card("Realised", money(pnl["realised"], sign=True), [fills], "sold and redeemed", pnl["realised"]),
         _card("Unrealised", money(pnl["unrealised"], sign=True), [fills], _held(run), pnl["unrealised"]),
         _card("Fees paid", money(pnl["fees"]), [fills, fees], "inside the PnL"),
-        _card("Rebates", money(pnl["rebates"]), [ESTIMATED, fees], "not in the PnL"),
+        _card("Rebates", "in the fees", [fills], "paid with each fill, inside the PnL")
+        if run.rebates_paid
+        else _card("Rebates", money(pnl["rebates"]), [ESTIMATED, fees], "not in the PnL"),
         _card(
             "Orders",
             count(run.number("orders", "placed")),
             [fills],
-            f"{orders['cancelled']} cancelled, {orders['rejected']} rejected, {orders['refused']} refused before",
+            f"{ends}, {kept}{orders['refused']} refused before",
         ),
         _card("Markets traded", count(run.traded()), [], f"of {count(scanned)} scanned{last}"),
     ]
@@ -162,25 +160,6 @@ def _held(run: Finished) -> str:
     return f"what is still held; {money(last[0] / 1e6)} of it has no mid and counts at cost"
 
 
-def _whose_fills(labels: Labels) -> str:
-    if not labels.exchanged:
-        return "simulated fills (paper)"
-    return "fills of a simulated exchange" if labels.fills else "fills of a real exchange"
-
-
-def badges(run: Finished) -> str:
-    """Write what a reader must know before reading any number."""
-    labels = run.labels
-    said = [
-        (_whose_fills(labels), labels.fills or "recorded"),
-        (f"{labels.data} market data", labels.data),
-        ("rebates and rewards estimated", ESTIMATED),
-    ]
-    if labels.assumed:
-        said.append((f"assumed terms: {', '.join(labels.assumed)}", ASSUMED))
-    return "".join(f'<span class="badge {kind}">{escape(text)}</span>' for text, kind in said)
-
-
 def markets(run: Finished) -> str:
     """Write one row a market that was traded."""
     rows = run.db.execute(
@@ -192,7 +171,7 @@ def markets(run: Finished) -> str:
     for market, question, slug, status, settled, orders, fills, shares, yes, no, pnl, rebates in rows:
         state = status if settled is None else f"{status}, YES paid ${settled:g}"
         held = f"{count(yes)} / {count(no)}"
-        amounts = (gain(pnl), count(fills), count(shares), count(orders), held, money(rebates), state)
+        amounts = (gain(pnl), count(fills), count(shares), count(orders), held, *_rebates(run, money(rebates)), state)
         shown.append((named(question, slug, market), *amounts))
     word = tag(run.labels.fills)
     heads = (
@@ -202,10 +181,15 @@ def markets(run: Finished) -> str:
         Cell(f"Shares{word}"),
         "Orders",
         "Held YES / NO",
-        Cell(f"Rebates{tag(ESTIMATED, run.labels.fees)}"),
+        *_rebates(run, Cell(f"Rebates{tag(ESTIMATED, run.labels.fees)}")),
         "Status",
     )
-    return table(heads, shown[:ROWS], range(1, 7), "No market was quoted.") + left_out(len(shown) - ROWS)
+    return table(heads, shown[:ROWS], range(1, len(heads) - 1), "No market was quoted.") + left_out(len(shown) - ROWS)
+
+
+def _rebates(run: Finished, cell: str) -> tuple[str, ...]:
+    """Return the cell of estimated rebates, where there are any: those that are paid with a fill are in the PnL."""
+    return () if run.rebates_paid else (cell,)
 
 
 def refusals(run: Finished) -> str:
@@ -267,17 +251,14 @@ def funds(run: Finished) -> str:
     return f"<p>{count(ended)} ended orders: the cash of each moved exactly as its fills say.</p>"
 
 
-def remarks(run: Finished) -> str:
-    """List what was said of how the results were made."""
-    said = [str(text) for text in run.summary.get("remarks") or ()]
-    said += [str(text) for (text,) in run.db.execute("SELECT text FROM remarks ORDER BY no") if text not in said]
-    return f"<ul class='quiet'>{''.join(f'<li>{escape(text)}</li>' for text in said)}</ul>" if said else ""
-
-
 def reasons(run: Finished) -> str:
-    """Write why orders were pulled, and what the exchange said to those it rejected."""
+    """Write why orders were pulled, rejected by the exchange, or never sent."""
     parts = []
-    for key, title in (("cancels", "Orders pulled"), ("rejections", "Orders rejected by the exchange")):
+    for key, title in (
+        ("cancels", "Orders pulled"),
+        ("rejections", "Orders rejected by the exchange"),
+        ("never_sent", "Orders that never left this machine"),
+    ):
         found = run.summary.get(key)
         if isinstance(found, Mapping) and found:
             rows = [(reason, plain_number(times)) for reason, times in found.items()]

@@ -7,13 +7,15 @@ from pmrun.runner.facts import Carried, Fact, OrderNews, Settled
 from pmrun.runner.hooks import NO_BOOK, Objection, hookimpl
 from pmrun.runner.orders import News, Settlement
 from pmrun.runner.units import Micros
+from pmrun.runner.unsent import held_back
 
 
 @dataclass(slots=True, eq=False)
 class ErrorRate:
     """No more than max_errors within `window` seconds; one more, and nothing is quoted for `pause` seconds (P9).
 
-    Errors are orders that were rejected, requests whose answer was lost and settlements that failed.
+    Errors are orders that were rejected, requests whose answer was lost and settlements that failed; an order that we
+    held back ourselves is none.
     """
 
     max_errors: int = 20
@@ -36,7 +38,7 @@ class ErrorRate:
         if isinstance(fact, Carried):
             self._wire.restore(fact.values)
         elif isinstance(fact, OrderNews):
-            if fact.news in (News.REJECTED, News.UNKNOWN):
+            if fact.news in (News.REJECTED, News.UNKNOWN) and not held_back(fact.reason):
                 self._wire.happened(fact.at)
         elif isinstance(fact, Settled) and fact.status is Settlement.FAILED:
             self._wire.happened(fact.at)
@@ -56,4 +58,4 @@ class ErrorRate:
         """Object while the pause is on."""
         if not self._wire.tripped(at):
             return None
-        return Objection("error_rate", {"limit": self.max_errors})
+        return Objection("error_rate", {"limit": self.max_errors, "within": int(self.window)})

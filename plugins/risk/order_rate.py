@@ -58,4 +58,4 @@ class OrderRate:
         """Object while the pause is on."""
         if not self._wire.tripped(at):
             return None
-        return Objection("order_rate", {"limit": self.max_requests})
+        return Objection("order_rate", {"limit": self.max_requests, "within": int(self.window)})

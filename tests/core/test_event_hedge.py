@@ -32,6 +32,7 @@ from scenes import (
 from pmrun.plugins.hedging.event_hedge import EventHedge
 from pmrun.plugins.hedging.hedge_sell import HedgeSell
 from pmrun.plugins.risk.event_loss import EventLoss
+from pmrun.runner.covers import Covers, covers_said
 from pmrun.runner.facts import FundsSeen, HoldingSeen, MarketStatus, StatusChanged, TimerDue, Together
 from pmrun.runner.hooks import Objection, Sibling, Unhedged, hookimpl
 from pmrun.runner.intents import Place, Refuse
@@ -98,6 +99,10 @@ def test_no_is_covered_by_no_of_another_market_where_that_brings_more_than_selli
     assert not only(Place, intents)[0].post_only
     assert only(Place, intents)[0].reason.code == "event_take"
     assert gaps(intents) == [(A, "buys_sibling", 20.0)]
+    covers = Covers()
+    covers.record(TimerDue(NOON), intents)
+    covers.record(fill_of(desk.orders[OrderNo(1)], "5", "t1"), [])
+    assert covers_said(covers.summary()) == "1 placed (event_take 1), 1 filled: 5 shares, $2.00"
 
 
 def test_hedge_sell_would_sell_the_same_shares():

@@ -156,7 +156,7 @@ def test_after_a_stop_no_filter_is_blamed_for_what_was_not_to_be_traded():
     funnel.record(FeedEnded(NOON), [CancelAll(NOON, Reason("clean_start", "desk"), Side.BUY)])
     assert funnel.nothing_left().startswith("no market passed the filters")
     funnel.record(FeedEnded(NOON), [stop])
-    assert funnel.nothing_left() == "what an earlier session left bidding was cancelled; nothing was quoted"
+    assert funnel.nothing_left() == "what an earlier session left bidding was to be cancelled, and nothing else"
 
 
 def test_what_the_source_lacked_is_named_once():

@@ -54,12 +54,14 @@ from pmrun.plugins.risk.order_rate import OrderRate
 from pmrun.runner.desk import Desk
 from pmrun.runner.errors import ConfigError
 from pmrun.runner.facts import Carried, Fact, FundsSeen, HoldingSeen, OrderNews, TimerDue, Together
+from pmrun.runner.halts_said import halt_lines, halts_of
 from pmrun.runner.hooks import AccountView, Hooks, Objection, hookimpl
 from pmrun.runner.intents import Cancel, CancelAll, Halt, Intent, Observed, Place, Reason
 from pmrun.runner.journal import as_fact, read_journal
 from pmrun.runner.journal_writer import JournalWriter
 from pmrun.runner.market import MarketNo
 from pmrun.runner.orders import News, OrderNo, Purpose
+from pmrun.runner.summary import iso
 from pmrun.runner.units import Cash, Micros
 
 MINUTE = 60 * SECOND
@@ -247,6 +249,9 @@ def test_only_what_goes_to_the_exchange_is_a_request():
     ("fact", "counts"),
     [
         (OrderNews(NOON, OrderNo(1), News.REJECTED), True),
+        (OrderNews(NOON, OrderNo(1), News.REJECTED, "over the cap live.max_resting_usd"), False),
+        (OrderNews(NOON, OrderNo(1), News.REJECTED, "not sent: places are shed, the budget is low"), False),
+        (OrderNews(NOON, OrderNo(1), News.REJECTED, "not sent: no way to the exchange"), True),
         (OrderNews(NOON, OrderNo(1), News.UNKNOWN), True),
         (failed(1), True),
         (OrderNews(NOON, OrderNo(1), News.CANCELED), False),
@@ -254,7 +259,7 @@ def test_only_what_goes_to_the_exchange_is_a_request():
         (confirmed(1), False),
     ],
 )
-def test_rejected_unknown_and_failed_are_errors(fact, counts):
+def test_rejected_unknown_and_failed_are_errors_and_what_a_cap_of_ours_held_back_is_none(fact, counts):
     limit = ErrorRate(1)
     limit.observe(OrderNews(NOON, OrderNo(7), News.REJECTED))
     limit.observe(fact)
@@ -311,6 +316,10 @@ def test_every_quote_is_pulled_when_the_day_cost_too_much_and_the_reason_is_said
     assert places(fallen) == []
     again = tell(desk, book_at("0.34", "0.37", later(3)), book_at("0.46", "0.48", later(4)))
     assert (halts(again), places(again)) == ([], [])
+    ((on, said),) = halt_lines({"halts": halts_of(desk.halts.all(later(62)), {})})
+    assert on
+    numbers = "(lost $10, at risk $0, limit $10)"
+    assert said == f"daily_loss by risk.limit {numbers} from {iso(later(2))} to the end, 1 min"
 
 
 def test_quotes_come_back_by_themselves_when_the_next_day_begins():
@@ -358,10 +367,12 @@ def test_too_many_requests_pull_the_quotes_and_the_pause_ends_by_itself():
     assert halts(tripped) == [("risk.limit", "order_rate")]
     assert cancels(tripped) == [1, 2]
     assert cancels(tell(desk, resting(3, later(2)), canceled(1, later(2)), canceled(2, later(2)))) == [3]
-    desk.handle(canceled(3, later(2)))
     assert places(tell(desk, TimerDue(later(21)))) == []  # the last cancel was one too many as well
     assert desk.wake == later(22)
     assert len(places(tell(desk, TimerDue(later(22))))) == 2
+    ((on, said),) = halt_lines({"halts": halts_of(desk.halts.all(later(60)), {})})
+    assert (on, said) == (False, f"order_rate by risk.limit (limit 3, within 10.0 s) from {iso(later(1))} for 21.0 s")
+    desk.handle(canceled(3, later(2)))
 
 
 def test_nothing_is_quoted_before_what_is_held_can_be_valued():

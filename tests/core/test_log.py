@@ -52,11 +52,11 @@ def test_what_stands_in_for_what_the_exchange_lacks_is_a_warning_where_orders_ar
     assert said == [f"WARNING {stand_in}"] * lines
 
 
-def test_an_order_that_never_left_is_not_said_to_be_rejected(said):
+def test_why_orders_never_leave_is_said_once_and_not_called_a_rejection(said):
     log = LogObserver(Quiet())
-    for reason in (WOULD_TAKE, "some words of the exchange"):
+    for reason in (WOULD_TAKE, WOULD_TAKE, "some words of the exchange"):
         log.record(OrderNews(NOON, OrderNo(7), News.REJECTED, reason), ())
     assert said == [
-        "WARNING order 7 never sent: it would take, and this exchange has no post-only orders",
+        f"WARNING orders are never sent, the first is order 7: {WOULD_TAKE}; the summary counts them",
         "WARNING order 7 rejected: some words of the exchange",
     ]

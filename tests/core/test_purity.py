@@ -19,6 +19,7 @@ PURE = [
     "fitting",
     "funnel",
     "grid",
+    "halts",
     "holding",
     "hooks",
     "intents",

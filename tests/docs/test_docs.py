@@ -482,7 +482,9 @@ def test_every_command_in_the_docs_can_be_typed(command, monkeypatch):
     words = [word.replace("/path/to/tape", str(TAPE)) for word in shlex.split(command, comments=True)[1:]]
     if words[0] in AS_A_RUN:  # what the command line gives a run
         overrides = [word for word in words[1:] if not word.startswith("-") and ("=" in word or word.startswith("~"))]
-        chosen = any(word.startswith("strategy=") for word in overrides) or words[0] in ("universe", "stop")
+        if words[0] == "stop":
+            overrides = [*verbs.stopping(overrides), "desk.stop_only=true"]
+        chosen = any(word.startswith("strategy=") for word in overrides) or words[0] == "universe"
         given = [] if chosen else ["strategy=reward_mm"]
         plan(compose_config([*given, *(["feed=polymarket"] if words[0] == "record" else []), *overrides]))
     if words[0] == "stop":  # nothing but that

@@ -783,6 +783,24 @@ def test_a_limit_is_reset_after_what_it_had_was_named(limits, tmp_path):
     assert err == "pmrun: limits --reset=risk.drawdown: carries nothing; those that do: risk.order_rate\n"
 
 
+def test_a_staging_host_is_not_headed_as_a_simulated_exchange():
+    """Only what is on this machine is one of ours (V6)."""
+    assert doctor_verb._head("http://127.0.0.1:8700/api/v1", True, "SatoriEx") == "simulated exchange"
+    staging = doctor_verb._head("https://staging.satoriex.io/api/v1", True, "SatoriEx")
+    assert staging == "SatoriEx's staging, no real money,"
+    assert doctor_verb._head("https://clob.polymarket.com", False, "Polymarket") == "Polymarket"
+
+
+def test_limits_of_satori_show_how_its_order_calls_are_shared(monkeypatch, capsys, tmp_path):
+    """Thirty a minute for places and cancels together (V5, P9)."""
+    monkeypatch.setattr(limits_verb, "ask", lambda made: ("satori-u1", tmp_path))
+    assert cli.run(["limits", "exchange=satori"]) == 0
+    out = " ".join(capsys.readouterr().out.split())
+    assert "account satori-u1" in out and "risk.drawdown carries nothing yet" in out
+    assert "order calls: 30 a minute, places and cancels together" in out
+    assert "at most 20 orders rest, each of which can be cancelled at once, and 10 calls are left" in out
+
+
 def test_no_limit_is_reset_under_an_engine_that_trades(limits, tmp_path):
     with AccountFile.open(ADDRESS, tmp_path / "state") as account:
         account.carry("risk.drawdown", DRAWN, NOON)

@@ -37,6 +37,7 @@ from pmrun.runner.intents import Cancel, CancelAll, Reason
 from pmrun.runner.market import FeeTerms, MarketNo
 from pmrun.runner.orders import News, OrderNo
 from pmrun.runner.units import SECOND, Cash, Micros, Side
+from pmrun.runner.unsent import held_back
 
 RICH = Caps(order=Cash(10**12), resting=Cash(10**12))
 WHY = Reason("test")
@@ -332,7 +333,9 @@ async def test_no_order_passes_a_cap(autojump_clock: Clock, caps: Caps, why: str
         await trio.sleep(1)
         nursery.cancel_scope.cancel()
     assert (BID * TWENTY, why) == (8_000_000 * 10_000, desk.facts[0].reason if "order" in why else why)
-    assert {fact.reason for fact in desk.facts if fact.news is News.REJECTED} == {why}
+    refused = [fact for fact in desk.facts if fact.news is News.REJECTED]
+    assert {fact.reason for fact in refused} == {why}
+    assert all(held_back(fact.reason) for fact in refused), "the exchange never saw them: no error (P9)"
     assert (3, "accepted") in desk.news()
 
 

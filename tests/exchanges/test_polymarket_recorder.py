@@ -341,3 +341,9 @@ def test_a_line_that_is_neither_frame_nor_gap_is_named(tmp_path):
     (tmp_path / "frames.jsonl").write_text(json.dumps({"t": T0, "m": QUIET}) + '\n{"t": 1}\n')
     with pytest.raises(DataError, match=r"line 2: a line holds a frame `m` or a `gap`"):
         Tape(str(tmp_path)).open()
+
+
+@pytest.mark.parametrize("chosen", ["exchange=satori", "feed=satori"])
+def test_another_exchange_is_refused_in_one_line(chosen, tmp_path):
+    with pytest.raises(ConfigError, match="feed=SatoriEx: cannot be recorded: a tape holds the frames of Polymarket"):
+        main([chosen, "--to", str(tmp_path / "tape")])

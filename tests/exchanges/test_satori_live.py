@@ -262,3 +262,11 @@ def test_the_doctor_finds_nothing_wrong_with_a_good_account_and_names_what_a_bad
     (wrong,) = said["wrong"]
     assert "set SATORI_TOKEN to a new one" in wrong
     assert said["none"][0].startswith("credentials: none are set; set SATORI_TOKEN")
+
+
+def test_orders_that_a_cap_holds_back_are_counted_and_halt_nothing(tmp_path):
+    rehearsal = rehearsed(tmp_path)
+    summary = rehearsal.together("live.max_resting_usd=10", "risk.error_rate.max_errors=1", seconds=6.0)
+    assert summary["never_sent"]["over the cap live.max_resting_usd"] > 2
+    assert "over the cap live.max_resting_usd" not in summary["rejections"]
+    assert "error_rate" not in {halt["code"] for halt in summary["halts"]}

@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pmrun.plugins.reports import figures, markup, tables
+from pmrun.plugins.reports import figures, head, markup, tables
 from pmrun.plugins.reports.exits import Traded, parts, step
 from pmrun.plugins.reports.figures import Window, columns, kept
 from pmrun.plugins.reports.finished import opened
@@ -386,6 +386,29 @@ def test_the_head_carries_the_remarks_and_says_why_nothing_was_traded(finished):
     assert "<li>fills are simulated: queue model, cancels shared</li>" in head
 
 
+def test_the_head_says_what_halted_the_run_when_by_which_numbers_and_what_may_still_rest(finished, page):
+    """A limit that stopped quoting is no footnote (P9)."""
+    assert "class='stops'" not in page
+    said = json.loads((finished.path / "summary.json").read_text())
+    tripped = {
+        "by": "risk.drawdown", "code": "drawdown", "market": None, "times": 1, "first": "2026-09-21T14:20:00.000Z",
+        "last": "2026-09-21T14:20:00.000Z", "seconds": 5400.0, "to_the_end": True,
+        "numbers": {"fallen": 50_250_000, "at_risk": 1_000_000, "limit": 50_000_000},
+    }  # fmt: skip
+    waited = {**tripped, "code": "equity_unknown", "to_the_end": False, "numbers": {}}
+    said |= {"halts": [waited, tripped], "may_rest": ["order <7>"], "stopped": "SIGTERM"}
+    (finished.path / "summary.json").write_text(json.dumps(said))
+    with opened(finished.path) as run:
+        listed = re.findall("<li>(.*?)</li>", unescape(re.sub("</?b>", "", head.stops(run))))
+    numbers = "(fallen $50.25, at risk $1, limit $50)"
+    assert listed == [
+        f"Halted to the end of the run: drawdown by risk.drawdown {numbers} from 2026-09-21T14:20:00.000Z to the end, "
+        "1 h 30 min",
+        "Stopped by: SIGTERM",
+        "May rest: order <7>",
+    ]
+
+
 def test_halts_and_oddities_leave_out_how_every_run_begins_and_ends(finished):
     with closing(sqlite3.connect(finished.path / FILE)) as db, db:
         db.execute("DELETE FROM alerts")
@@ -604,6 +627,23 @@ def closed(finished):
         return Html().write(finished.path).read_text(encoding="utf-8")
 
     return write
+
+
+def test_rebates_that_are_paid_with_the_fills_are_said_to_be_in_the_pnl(finished, page):
+    assert "rebates and rewards estimated" in page and "not in the PnL" in page
+    said = json.loads((finished.path / "summary.json").read_text())
+    said["pnl_usd"]["rebates_in_fees"] = True
+    (finished.path / "summary.json").write_text(json.dumps(said))
+    text = Html().write(finished.path).read_text().partition('id="data"')[0]
+    assert "paid with each fill, inside the PnL" in text
+    assert "Beside it: rebates" not in text and "rebates and rewards estimated" not in text
+
+
+def test_every_link_of_the_navigation_leads_somewhere_and_every_part_has_one(page):
+    nav = re.search(r"<nav.*?</nav>", page)[0]
+    linked = re.findall(r'href="#([^"]+)"', nav)
+    assert all(f'id="{place}"' in page for place in linked)
+    assert set(re.findall(r'<section id="([^"]+)"', page)) | {"parts", "leaving"} == set(linked)
 
 
 def test_the_parts_are_shown_and_said_to_sum(closed):

@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 from commands import PLAIN, runs, wait_for
 
+from pmrun.runner.cli import run
+
 
 @pytest.fixture
 def tape(short_tape, tmp_path):
@@ -51,6 +53,15 @@ def test_a_mistake_on_the_command_line_starts_nothing_and_leaves_no_directory(pm
 def test_a_run_without_a_strategy_is_told_which_there_are(pmrun_says, cwd):
     refused(pmrun_says("exchange=paper"), 2, "strategy: missing; choose one with strategy=…: complement_mm, level_mm,")
     assert list(cwd.iterdir()) == []
+
+
+@pytest.mark.parametrize("verb", ["replay", "report", "compare"])
+def test_a_path_that_is_no_run_directory_is_bad_input(verb, capsys, tmp_path):
+    """Exit code 2 as every mistake on the command line, whichever verb it was given to (C4)."""
+    more = [str(tmp_path)] if verb == "compare" else []
+    for path, said in ((tmp_path / "nowhere", "no such run directory"), (tmp_path, "not a run directory: no config")):
+        assert run([verb, str(path), *more]) == 2
+        assert f"pmrun: {path}: {said}" in capsys.readouterr().err
 
 
 def test_a_verb_that_does_not_exist_is_told_to_be_none(pmrun_says):

@@ -92,8 +92,9 @@ def test_the_table_counts_every_market_that_was_traded_and_says_what_is_assumed_
 
 
 def test_a_stop_says_what_it_did_and_blames_no_filter(pmrun_says, cwd):
-    lines, _ = said_of(pmrun_says("stop", "strategy=reward_mm", "exchange=paper", "log.console=OFF").out)
-    assert lines["stop"] == "what an earlier session left bidding was cancelled; nothing was quoted"
+    lines, _ = said_of(pmrun_says("stop", "exchange=paper", "log.console=OFF").out)
+    found_none = "no bid of an earlier session was found in the markets that are watched; nothing was quoted"
+    assert lines["stop"] == found_none, "not that anything was cancelled"
     assert lines["markets"] == "none of 48 was to be traded"
     assert "no market" not in lines
 

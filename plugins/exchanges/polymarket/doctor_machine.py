@@ -74,7 +74,7 @@ async def account_file(subject: Subject) -> list[Finding]:
     if last is None or subject.held_by is not None:
         return [ok("account file", f"readable; {counted}")]
     seen = f"the session {last.run} of {moment(last.started_at_us)} did not end cleanly; {counted}"
-    cure = "the next start looks up what it left; pmrun stop exchange=live cancels it now"
+    cure = f"the next start looks up what it left; pmrun stop exchange={subject.exchange} cancels what bids now"
     return [warning("account file", seen, cure)]
 
 
@@ -89,7 +89,7 @@ async def limits(subject: Subject) -> list[Finding]:
     found = []
     for each in shown:
         if each.tripped and each.in_run:
-            reset = f"pmrun limits exchange=live --reset {each.node}, once you know why"
+            reset = f"pmrun limits exchange={subject.exchange} --reset {each.node}, once you know why"
             cure = f"wait, or {reset}" if each.passes else reset
             found.append(refused("limits", f"{each.node} is {each.state}", cure))
     if not subject.limits:

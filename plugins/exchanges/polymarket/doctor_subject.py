@@ -58,6 +58,7 @@ class Subject:
     rest: Rest = field(init=False, repr=False)
     funder_fits: bool = False
     clock_fits: bool = True
+    exchange: str = "live"  # as it is chosen for a run
     held_by: str | None = None  # who trades the wallet now
     resting: int | None = None  # orders of this API key
 

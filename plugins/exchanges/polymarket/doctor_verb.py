@@ -6,9 +6,11 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import trio
 
+from pmrun.plugins.exchanges.polymarket.feed_terms import LOOPBACK
 from pmrun.runner.assembly import Plan, plan
 from pmrun.runner.capabilities import Lacking
 from pmrun.runner.compose import compose_config
@@ -68,12 +70,12 @@ def _looked(made: Plan, heartbeat: bool) -> "list[Finding]":
     try:
         return trio.run(_look, made, heartbeat)
     except BaseExceptionGroup as group:
-        raise _first(group) from None
+        raise first_of(group) from None
 
 
-def _first(error: BaseException) -> BaseException:
+def first_of(error: BaseException) -> BaseException:
     """Return what went wrong, out of the nurseries it went through."""
-    return _first(error.exceptions[0]) if isinstance(error, BaseExceptionGroup) else error
+    return first_of(error.exceptions[0]) if isinstance(error, BaseExceptionGroup) else error
 
 
 async def _look(made: Plan, heartbeat: bool) -> "list[Finding]":
@@ -108,10 +110,17 @@ def _plain(found: "Sequence[Finding]", source: str, simulated: bool) -> dict[str
     return {"exchange": source, "simulated": simulated, "could_trade": not code, "exit_code": code, "checks": checks}
 
 
+def _head(source: str, simulated: bool, title: str) -> str:
+    """Say what it is: on this machine a simulated exchange; elsewhere the exchange's own, which may trade no money."""
+    if not simulated:
+        return title
+    return "simulated exchange" if urlsplit(source).hostname in LOOPBACK else f"{title}'s staging, no real money,"
+
+
 def _show(found: "Sequence[Finding]", source: str, simulated: bool, title: str) -> None:
     from pmrun.plugins.exchanges.polymarket.doctor_findings import lines, table, verdict
 
-    print(f"{'simulated exchange' if simulated else title} at {source}")
+    print(f"{_head(source, simulated, title)} at {source}")
     if sys.stdout.isatty():
         from rich.console import Console
 

@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pmrun.plugins.exchanges.polymarket.doctor_verb import planned
+from pmrun.plugins.exchanges.polymarket.doctor_verb import first_of, planned
+from pmrun.runner.assembly import Plan
 from pmrun.runner.errors import ConfigError
 from pmrun.runner.units import SECOND, Micros
 from pmrun.runner.verbs import VerbParser
@@ -26,7 +27,8 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--reset", metavar="NODE", help="forget what one carries, such as risk.drawdown")
     parser.add_argument("--json", action="store_true", help="for scripts")
     given = parser.parse_intermixed_args(arguments)
-    address, folder, nodes = _account(given.overrides)
+    made = planned(given.overrides)
+    address, folder, nodes = _account(made)
     now = Micros(time.time_ns() * SECOND // 10**9)
     if given.reset is not None:
         was = reset(address, folder, given.reset, now)
@@ -39,29 +41,69 @@ def main(arguments: list[str]) -> int:
     shown = _shown(address, folder, nodes, now)
     if given.json:
         limits = [_plain(each) for each in shown]
-        print(json.dumps({"account": address, "limits": limits}, indent=1, ensure_ascii=False))
+        print(json.dumps({"account": address, "limits": limits} | _order_calls(made), indent=1, ensure_ascii=False))
     else:
         _print(address, shown)
+        for said in _order_calls(made).values():
+            print(f"order calls: {said}")
     return 0
 
 
-def _account(overrides: list[str]) -> tuple[str, Path, tuple[str, ...]]:
-    """Return the wallet, where its file is, and the limits that a run of these overrides has."""
-    made = planned(overrides)
+def _order_calls(made: Plan) -> dict[str, str]:
+    """Say how an exchange's order calls are shared, where they are few enough to be planned."""
+    from pmrun.plugins.executors.satori import SatoriLive
+
+    if not isinstance(made.executor, SatoriLive):
+        return {}
+    from pmrun.plugins.exchanges.satori.doctor import order_calls_said
+
+    return {"order_calls": order_calls_said(made.executor)}
+
+
+def _account(made: Plan) -> tuple[str, Path, tuple[str, ...]]:
+    """Return the wallet, where its file is, and the limits that a run has."""
     from pmrun.plugins.exchanges.polymarket.account_folder import account_folder
     from pmrun.plugins.exchanges.polymarket.credentials import read_funder, read_private_key
     from pmrun.plugins.exchanges.polymarket.doctor import limiting
     from pmrun.plugins.exchanges.polymarket.signing import Signer
     from pmrun.plugins.executors.live import Live
+    from pmrun.plugins.executors.satori import SatoriLive
     from pmrun.plugins.feeds.live import Polymarket
 
     live, feed = made.executor, made.feed
+    if isinstance(live, SatoriLive):
+        return (*ask(made), limiting(made))
     if not (isinstance(live, Live) and isinstance(feed, Polymarket)):
         kind = type(live).__name__.lower()
-        raise ConfigError("executor", kind, "has no account whose limits outlive a run: exchange=live")
+        raise ConfigError(
+            "executor", kind, "has no account whose limits outlive a run: exchange=live or exchange=satori"
+        )
     funder = read_funder(os.environ)
     signer = Signer(read_private_key(os.environ), signature_type=live.signature_type, funder=funder)
     return signer.maker, account_folder(live.folder, feed.clob_url), limiting(made)
+
+
+def ask(made: Plan) -> tuple[str, Path]:
+    """Ask an exchange that names its accounts itself who this is, and where its file is."""
+    import trio
+
+    try:
+        return trio.run(_ask, made)
+    except BaseExceptionGroup as group:
+        raise first_of(group) from None
+
+
+async def _ask(made: Plan) -> tuple[str, Path]:
+    import trio
+
+    from pmrun.plugins.exchanges.polymarket.live_markets import real_network
+    from pmrun.plugins.exchanges.satori.doctor import account_of
+    from pmrun.runner.live import clock
+
+    async with trio.open_nursery() as nursery, real_network(nursery) as network:
+        found = await account_of(made, network, clock(), os.environ)
+        nursery.cancel_scope.cancel()
+    return found
 
 
 def _shown(address: str, folder: Path | None, nodes: Sequence[str], now: Micros) -> "list[LimitShown]":

@@ -109,8 +109,25 @@ def _feed(overrides: list[str]) -> "Polymarket":
     from pmrun.runner.assembly import plan
     from pmrun.runner.compose import compose_config
 
+    _refuse_another_exchange(overrides)
     strategy = [] if any(given.startswith("strategy=") for given in overrides) else ["strategy=reward_mm"]
     feed = plan(compose_config([*strategy, "feed=polymarket", *overrides])).feed
     if not isinstance(feed, Polymarket):
         raise ConfigError("feed", type(feed).__name__, "only a live feed can be recorded: feed=polymarket")
     return feed
+
+
+def _refuse_another_exchange(overrides: list[str]) -> None:
+    """Say in one line that a tape holds the frames of one exchange; raises ConfigError."""
+    if not any(given.startswith(("feed=", "exchange=")) for given in overrides):
+        return
+    from pmrun.plugins.feeds.live import Polymarket
+    from pmrun.runner.compose import compose_config
+    from pmrun.runner.packs import component_class
+
+    strategy = [] if any(given.startswith("strategy=") for given in overrides) else ["strategy=level_mm"]
+    node = compose_config([*strategy, *overrides])["feed"]
+    kind = component_class(node["_target_"], "feed")
+    if hasattr(kind, "connect") and kind is not Polymarket:
+        title = getattr(kind, "title", node["_target_"])
+        raise ConfigError("feed", title, "cannot be recorded: a tape holds the frames of Polymarket; feed=polymarket")

@@ -8,11 +8,13 @@ from typing import Any, NamedTuple, cast
 from urllib.parse import urlsplit
 
 from pmrun.plugins.exchanges.polymarket import doctor_machine
+from pmrun.plugins.exchanges.polymarket.account_folder import account_folder
 from pmrun.plugins.exchanges.polymarket.doctor_findings import Finding, misconfigured, not_tried, ok, refused, warning
+from pmrun.plugins.exchanges.polymarket.feed_terms import LOOPBACK
 from pmrun.plugins.exchanges.polymarket.live_markets import Network
 from pmrun.plugins.exchanges.satori.account import TRADE, account_name
 from pmrun.plugins.exchanges.satori.catalogue import find_markets
-from pmrun.plugins.exchanges.satori.credentials import PERSONAL, read_credentials
+from pmrun.plugins.exchanges.satori.credentials import PERSONAL, read_credentials, required
 from pmrun.plugins.exchanges.satori.errors_table import BY_CODE, Reaction
 from pmrun.plugins.exchanges.satori.feed_terms import FeedTerms
 from pmrun.plugins.exchanges.satori.rest import CallFailed, Rest
@@ -25,6 +27,7 @@ from pmrun.runner.units import Micros, format_cash
 
 STAGING = "staging.satoriex.io"
 ACTIVE = "active"
+SELF = ": pmrun doctor exchange=satori"  # where a run's message sends its reader, who is here already
 
 
 @dataclass(slots=True)
@@ -47,6 +50,7 @@ class Subject:
         name = "" if self.me is None else account_name(self.me)
         return SimpleNamespace(
             feed=SimpleNamespace(clob_url=self.feed.url),
+            exchange="satori",
             live=self.live,
             limits=self.limits,
             now=self.now,
@@ -76,7 +80,7 @@ async def env_file(subject: Subject) -> list[Finding]:
 async def addresses(subject: Subject) -> list[Finding]:
     """Say which exchange this is: only staging's address is public."""
     host = urlsplit(subject.feed.url).hostname or ""
-    if host == STAGING:
+    if host == STAGING or (subject.feed.simulated and host not in LOOPBACK):
         cure = "for production set feed.url and feed.socket_url: its addresses are not public"
         return [warning("addresses", f"{host} is the exchange's staging: no real money is traded there", cure)]
     if subject.feed.simulated:
@@ -177,7 +181,7 @@ ACCOUNT = (
     Step("account", account, "credentials"),
     Step("tokens", tokens, "account"),
     Step("balance", balance, "account"),
-    Step("account lock", _of_machine(doctor_machine.lock), "account"),
+    Step("wallet lock", _of_machine(doctor_machine.lock), "account"),
     Step("account file", _of_machine(doctor_machine.account_file), "account"),
     Step("limits", _of_machine(doctor_machine.limits), "account"),
     Step("open orders", orders, "account"),
@@ -209,13 +213,35 @@ async def examine(
     return found
 
 
+async def account_of(
+    made: Plan, network: Network, now: Callable[[], Micros], environment: Mapping[str, str]
+) -> tuple[str, Path]:
+    """Ask who the account is; return what its file is named by, and the folder.
+
+    Raises ConfigError without credentials, ExchangeError where the exchange does not say.
+    """
+    feed, live = cast(FeedTerms, made.feed), cast(SatoriLive, made.executor)
+    rest = Rest(network.http, feed.url, now, required(environment), simulated=feed.simulated)
+    return account_name(await rest.me()), account_folder(live.folder, feed.url)
+
+
+def order_calls_said(live: SatoriLive) -> str:
+    """Say how the order calls of a minute are shared (P9, V5)."""
+    moving = live.order_calls - live.max_resting
+    return (
+        f"{live.order_calls} a minute, places and cancels together: cancels first, then exits, then quotes; "
+        f"at most {live.max_resting} orders rest, each of which can be cancelled at once, and {moving} calls are left "
+        "to move them then"
+    )
+
+
 async def _tried(step: Step, subject: Subject) -> list[Finding]:
     """Make a check; what it breaks with is its finding."""
     try:
         return await step.check(subject)
     except CallFailed as failed:
         cure = "try again later" if failed.reaction in (Reaction.RETRY_LATER, Reaction.LOOK_UP) else "see what it says"
-        return [refused(step.name, str(failed), cure)]
+        return [refused(step.name, str(failed).removesuffix(SELF), cure)]
     except ProtocolViolation as violation:
         cure = "the exchange says what this pmrun does not know: trade nothing until it is understood"
         return [refused(step.name, str(violation), cure)]
