@@ -12,7 +12,8 @@ from pmrun.runner.ports import LiveExchange, LiveSetup
 from pmrun.runner.units import SECOND, Micros
 
 if TYPE_CHECKING:
-    from pmrun.plugins.exchanges.polymarket.credentials import ApiKey, Secret
+    from pmrun.plugins.exchanges.common.secret import Secret
+    from pmrun.plugins.exchanges.polymarket.credentials import ApiKey
     from pmrun.plugins.exchanges.polymarket.trading_terms import AccountTerms
 
 # Merging is a transaction on the chain, by the wallet itself or through a relayer (reference 8); we send orders only.

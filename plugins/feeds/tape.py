@@ -7,7 +7,7 @@ from pathlib import Path
 
 import msgspec
 
-from pmrun.plugins.exchanges.polymarket.news import (
+from pmrun.plugins.exchanges.common.market_news import (
     BookSeen,
     LevelChange,
     LevelsSeen,

@@ -20,6 +20,7 @@ from eth_account import Account
 from trio.testing import MockClock
 from trio_websocket import WebSocketConnection
 
+from pmrun.plugins.exchanges.common.network import Network
 from pmrun.plugins.exchanges.embedded.crowd import Crowd
 from pmrun.plugins.exchanges.embedded.engine import Engine
 from pmrun.plugins.exchanges.embedded.faults import Faults
@@ -28,7 +29,6 @@ from pmrun.plugins.exchanges.embedded.memory import MemoryNetwork
 from pmrun.plugins.exchanges.embedded.terms import OrderView, TradeView
 from pmrun.plugins.exchanges.embedded.timeline import moved
 from pmrun.plugins.exchanges.polymarket.exchange import PolymarketExchange
-from pmrun.plugins.exchanges.polymarket.live_markets import Network
 from pmrun.runner.assembly import Plan, plan
 from pmrun.runner.book import Book
 from pmrun.runner.compose import compose_config

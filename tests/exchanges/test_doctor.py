@@ -16,6 +16,8 @@ import trio
 from rich.console import Console
 from trio.testing import MockClock
 
+from pmrun.plugins.exchanges.common.network import Network
+from pmrun.plugins.exchanges.common.secret import Secret
 from pmrun.plugins.exchanges.embedded.engine import Engine
 from pmrun.plugins.exchanges.embedded.host import Host, HostSettings
 from pmrun.plugins.exchanges.embedded.identity import checksum
@@ -24,7 +26,6 @@ from pmrun.plugins.exchanges.embedded.terms import Reply, SettlementPace
 from pmrun.plugins.exchanges.polymarket import doctor_account, doctor_verb, limits_verb
 from pmrun.plugins.exchanges.polymarket.account_reader import reading
 from pmrun.plugins.exchanges.polymarket.budget import Budget
-from pmrun.plugins.exchanges.polymarket.credentials import Secret
 from pmrun.plugins.exchanges.polymarket.doctor import ACCOUNT, PUBLIC, examine
 from pmrun.plugins.exchanges.polymarket.doctor_findings import (
     Finding,
@@ -38,7 +39,6 @@ from pmrun.plugins.exchanges.polymarket.doctor_findings import (
     verdict,
     warning,
 )
-from pmrun.plugins.exchanges.polymarket.live_markets import Network
 from pmrun.plugins.exchanges.polymarket.rest import Rest
 from pmrun.plugins.exchanges.polymarket.signing import Signer
 from pmrun.plugins.exchanges.polymarket.transport import Urls

@@ -10,6 +10,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from pmrun.plugins.exchanges.common.book_hash import is_whole
+from pmrun.plugins.exchanges.common.market_news import (
+    BookSeen,
+    LevelsSeen,
+    MarketListed,
+    MarketResolved,
+    News,
+    PrintSeen,
+    TickSeen,
+    TouchSeen,
+)
 from pmrun.plugins.exchanges.embedded.channels import Connection
 from pmrun.plugins.exchanges.embedded.engine import Engine
 from pmrun.plugins.exchanges.embedded.fault_script import read_script
@@ -18,19 +29,10 @@ from pmrun.plugins.exchanges.embedded.host import Host, HostSettings
 from pmrun.plugins.exchanges.embedded.identity import ApiKey
 from pmrun.plugins.exchanges.embedded.terms import Request, Ticket, TimeInForce
 from pmrun.plugins.exchanges.embedded.wire_own import NOBODY
-from pmrun.plugins.exchanges.polymarket.book_hash import is_whole
 from pmrun.plugins.exchanges.polymarket.news import (
-    BookSeen,
-    LevelsSeen,
-    MarketListed,
-    MarketResolved,
-    News,
     OrderKind,
     OrderSeen,
     OrderStatus,
-    PrintSeen,
-    TickSeen,
-    TouchSeen,
     TraderSide,
     TradeSeen,
     TradeStatus,

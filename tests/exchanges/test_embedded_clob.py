@@ -37,6 +37,7 @@ from py_clob_client_v2.http_helpers import helpers
 from py_clob_client_v2.order_utils import ExchangeOrderBuilderV2
 from py_clob_client_v2.order_utils.model.order_data_v2 import order_to_json_v2
 
+from pmrun.plugins.exchanges.common.book_hash import is_whole
 from pmrun.plugins.exchanges.embedded.buckets import TIERS, Bucket
 from pmrun.plugins.exchanges.embedded.engine import Engine
 from pmrun.plugins.exchanges.embedded.host import Host, HostSettings
@@ -53,7 +54,6 @@ from pmrun.plugins.exchanges.embedded.signed_orders import (
 )
 from pmrun.plugins.exchanges.embedded.terms import Reply, Request, TimeInForce
 from pmrun.plugins.exchanges.polymarket import wire_markets, wire_rest
-from pmrun.plugins.exchanges.polymarket.book_hash import is_whole
 from pmrun.plugins.exchanges.polymarket.news import OrderStatus, TraderSide, TradeStatus
 from pmrun.runner.errors import ConfigError
 from pmrun.runner.facts import MarketStatus

@@ -24,11 +24,11 @@ from order_words import (
 from polymarket_peers import market
 from trio.testing import MockClock as Clock
 
+from pmrun.plugins.exchanges.common.quarantine import Quarantine
 from pmrun.plugins.exchanges.polymarket.errors_table import Reaction
 from pmrun.plugins.exchanges.polymarket.life import OrderLife
 from pmrun.plugins.exchanges.polymarket.news import OrderStatus
 from pmrun.plugins.exchanges.polymarket.outcomes import CallFailed, IncompleteSnapshot, Lost, Rejected
-from pmrun.plugins.exchanges.polymarket.quarantine import Quarantine
 from pmrun.plugins.exchanges.polymarket.trading import Trading
 from pmrun.plugins.exchanges.polymarket.trading_terms import Caps, Pace, Told
 from pmrun.plugins.exchanges.polymarket.wire_rest import CancelAnswer

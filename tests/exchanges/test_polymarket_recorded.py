@@ -9,19 +9,21 @@ from pathlib import Path
 
 import pytest
 
-from pmrun.plugins.exchanges.polymarket.book_hash import book_hash, is_whole, last_trade_text
-from pmrun.plugins.exchanges.polymarket.news import (
+from pmrun.plugins.exchanges.common.book_hash import book_hash, is_whole, last_trade_text
+from pmrun.plugins.exchanges.common.market_news import (
     BookSeen,
     LevelChange,
     LevelsSeen,
     MarketListed,
     News,
-    OrderKind,
-    OrderSeen,
-    OrderStatus,
     PrintSeen,
     TickSeen,
     TouchSeen,
+)
+from pmrun.plugins.exchanges.polymarket.news import (
+    OrderKind,
+    OrderSeen,
+    OrderStatus,
     TraderSide,
     TradeSeen,
     TradeStatus,

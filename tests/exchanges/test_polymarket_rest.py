@@ -17,9 +17,10 @@ import pytest
 import trio
 from order_words import unsaid
 
-from pmrun.plugins.exchanges.polymarket.audit import Exchanged
-from pmrun.plugins.exchanges.polymarket.budget import Budget, Kind
-from pmrun.plugins.exchanges.polymarket.credentials import ApiKey, Secret
+from pmrun.plugins.exchanges.common.calls import Exchanged, Kind
+from pmrun.plugins.exchanges.common.secret import Secret
+from pmrun.plugins.exchanges.polymarket.budget import Budget
+from pmrun.plugins.exchanges.polymarket.credentials import ApiKey
 from pmrun.plugins.exchanges.polymarket.errors_table import Reaction
 from pmrun.plugins.exchanges.polymarket.outcomes import CallFailed, IncompleteSnapshot, Lost, Rejected
 from pmrun.plugins.exchanges.polymarket.rest import Rest

@@ -12,23 +12,25 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pmrun.plugins.exchanges.polymarket import wire_fields, wire_markets, wire_rest
-from pmrun.plugins.exchanges.polymarket.book_hash import book_hash, is_whole, last_trade_text
-from pmrun.plugins.exchanges.polymarket.news import (
+from pmrun.plugins.exchanges.common.book_hash import book_hash, is_whole, last_trade_text
+from pmrun.plugins.exchanges.common.market_news import (
     BookSeen,
     LevelChange,
     LevelsSeen,
-    MakerFill,
     MarketListed,
     MarketResolved,
     News,
-    OrderKind,
-    OrderSeen,
-    OrderStatus,
     Parsed,
     PrintSeen,
     TickSeen,
     TouchSeen,
+)
+from pmrun.plugins.exchanges.polymarket import wire_fields, wire_markets, wire_rest
+from pmrun.plugins.exchanges.polymarket.news import (
+    MakerFill,
+    OrderKind,
+    OrderSeen,
+    OrderStatus,
     TraderSide,
     TradeSeen,
     TradeStatus,

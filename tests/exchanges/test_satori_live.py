@@ -16,10 +16,10 @@ import trio
 from rehearsal import Gate, planned
 from satori_rehearsal import ADDRESSES, LIVELY, SatoriRehearsal, lively_feed
 
+from pmrun.plugins.exchanges.common.network import Network
 from pmrun.plugins.exchanges.embedded.fault_script import read_script
 from pmrun.plugins.exchanges.embedded.faults import Faults
 from pmrun.plugins.exchanges.embedded.satori.settings import SatoriSettings
-from pmrun.plugins.exchanges.polymarket.live_markets import Network
 from pmrun.plugins.exchanges.satori.doctor import examine
 from pmrun.plugins.exchanges.satori.terms import FEES
 from pmrun.runner.book import Book

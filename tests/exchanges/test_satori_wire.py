@@ -7,8 +7,9 @@ import httpx
 import pytest
 import trio
 
-from pmrun.plugins.exchanges.polymarket.order_record import Record
-from pmrun.plugins.exchanges.satori.credentials import Secret, one_time_code, read_credentials, required
+from pmrun.plugins.exchanges.common.order_record import Record
+from pmrun.plugins.exchanges.common.secret import Secret
+from pmrun.plugins.exchanges.satori.credentials import one_time_code, read_credentials, required
 from pmrun.plugins.exchanges.satori.errors_table import HALTS, Reaction, rule
 from pmrun.plugins.exchanges.satori.life import OrderLife
 from pmrun.plugins.exchanges.satori.rest import Lost, Rejected, Rest

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 import msgspec
 
+from pmrun.plugins.exchanges.common.book_hash import NEVER_TRADED, last_trade_text
 from pmrun.plugins.exchanges.embedded.replies import encode
 from pmrun.plugins.exchanges.embedded.terms import (
     BookReset,
@@ -23,7 +24,6 @@ from pmrun.plugins.exchanges.embedded.terms import (
     TradeMoved,
 )
 from pmrun.plugins.exchanges.embedded.wire_own import millis, order_frame, outcome_name, trade_frames
-from pmrun.plugins.exchanges.polymarket.book_hash import NEVER_TRADED, last_trade_text
 from pmrun.runner.book import Book
 from pmrun.runner.market import ConditionId, Market, Outcome, TokenId
 from pmrun.runner.units import (

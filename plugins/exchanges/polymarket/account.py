@@ -8,12 +8,13 @@ from contextlib import asynccontextmanager
 import trio
 from loguru import logger
 
-from pmrun.plugins.exchanges.polymarket.account_folder import account_folder
-from pmrun.plugins.exchanges.polymarket.audit_file import AuditFile
-from pmrun.plugins.exchanges.polymarket.credentials import ApiKey, Secret
+from pmrun.plugins.exchanges.common.account_folder import account_folder
+from pmrun.plugins.exchanges.common.audit_file import AuditFile
+from pmrun.plugins.exchanges.common.secret import Secret
+from pmrun.plugins.exchanges.common.texts import one_line
+from pmrun.plugins.exchanges.polymarket.credentials import ApiKey
 from pmrun.plugins.exchanges.polymarket.exchange import PolymarketExchange, Wire
 from pmrun.plugins.exchanges.polymarket.live_markets import LiveMarkets
-from pmrun.plugins.exchanges.polymarket.outcomes import one_line
 from pmrun.plugins.exchanges.polymarket.rest import Rest
 from pmrun.plugins.exchanges.polymarket.signing import Signer
 from pmrun.plugins.exchanges.polymarket.start import truth

@@ -5,9 +5,9 @@ from collections.abc import Callable, Mapping, Sequence
 
 from loguru import logger
 
+from pmrun.plugins.exchanges.common.order_record import Record
+from pmrun.plugins.exchanges.common.reckoning import Moved, Reckoning
 from pmrun.plugins.exchanges.polymarket.life import OrderLife
-from pmrun.plugins.exchanges.polymarket.order_record import Record
-from pmrun.plugins.exchanges.polymarket.reckoning import Moved, Reckoning
 from pmrun.plugins.exchanges.polymarket.rest import Rest
 from pmrun.runner.account_file import AccountFile
 from pmrun.runner.account_records import FillRecord, FundsRecord, OrderRecord

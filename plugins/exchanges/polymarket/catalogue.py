@@ -9,7 +9,7 @@ from typing import Protocol
 
 import msgspec
 
-from pmrun.plugins.exchanges.polymarket.news import BookSeen
+from pmrun.plugins.exchanges.common.market_news import BookSeen
 from pmrun.plugins.exchanges.polymarket.transport import Answer, Call, Urls
 from pmrun.plugins.exchanges.polymarket.wire_fields import decode
 from pmrun.plugins.exchanges.polymarket.wire_markets import MarketRewards, Page, open_page, parse_gamma_markets

@@ -3,7 +3,7 @@
 import stat
 from pathlib import Path
 
-from pmrun.plugins.exchanges.polymarket.account_folder import account_folder
+from pmrun.plugins.exchanges.common.account_folder import account_folder
 from pmrun.plugins.exchanges.polymarket.account_reader import reading
 from pmrun.plugins.exchanges.polymarket.doctor_findings import Finding, misconfigured, ok, refused, warning
 from pmrun.plugins.exchanges.polymarket.doctor_subject import Subject

@@ -77,8 +77,8 @@ def _first(error: BaseException) -> BaseException:
 
 
 async def _look(made: Plan, heartbeat: bool) -> "list[Finding]":
+    from pmrun.plugins.exchanges.common.network import real_network
     from pmrun.plugins.exchanges.polymarket.doctor import examine as of_polymarket
-    from pmrun.plugins.exchanges.polymarket.live_markets import real_network
 
     feed: Any = made.feed
     examine = feed.examine if _brings_its_own(made) else of_polymarket

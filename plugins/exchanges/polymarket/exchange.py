@@ -7,13 +7,14 @@ import trio
 from loguru import logger
 
 from pmrun.plugins.exchanges.common.desk_side import NO_USER_SOCKET, DeskSide
+from pmrun.plugins.exchanges.common.market_news import Parsed
+from pmrun.plugins.exchanges.common.quarantine import Quarantine
+from pmrun.plugins.exchanges.common.reckoning import Reckoning
 from pmrun.plugins.exchanges.polymarket.accounting import Accounting
 from pmrun.plugins.exchanges.polymarket.errors_table import Reaction
 from pmrun.plugins.exchanges.polymarket.life import OrderLife
 from pmrun.plugins.exchanges.polymarket.live_markets import LiveMarkets
-from pmrun.plugins.exchanges.polymarket.news import OrderSeen, Parsed, TradeSeen
-from pmrun.plugins.exchanges.polymarket.quarantine import Quarantine
-from pmrun.plugins.exchanges.polymarket.reckoning import Reckoning
+from pmrun.plugins.exchanges.polymarket.news import OrderSeen, TradeSeen
 from pmrun.plugins.exchanges.polymarket.rest import Rest
 from pmrun.plugins.exchanges.polymarket.signing import Signer
 from pmrun.plugins.exchanges.polymarket.start import Truth

@@ -2,11 +2,12 @@
 
 from collections import Counter
 
-from pmrun.plugins.exchanges.polymarket import words
-from pmrun.plugins.exchanges.polymarket.debts import Debts
+from pmrun.plugins.exchanges.common import words
+from pmrun.plugins.exchanges.common.debts import Debts
+from pmrun.plugins.exchanges.common.order_record import Record, Standing
 from pmrun.plugins.exchanges.polymarket.fills import OwnPart, own_parts
 from pmrun.plugins.exchanges.polymarket.news import OrderKind, OrderSeen, OrderStatus, TradeSeen, TradeStatus
-from pmrun.plugins.exchanges.polymarket.order_record import Judged, Record, Snapshot, Standing
+from pmrun.plugins.exchanges.polymarket.snapshot import Judged, Snapshot
 from pmrun.plugins.exchanges.polymarket.wire_rest import CancelAnswer, OpenOrder, OrderAnswer, Verdict
 from pmrun.runner.facts import Fact, Filled, OrderNews, Settled
 from pmrun.runner.market import FeeTerms, TokenId

@@ -48,7 +48,7 @@ def main(arguments: list[str]) -> int:
 def _account(overrides: list[str]) -> tuple[str, Path, tuple[str, ...]]:
     """Return the wallet, where its file is, and the limits that a run of these overrides has."""
     made = planned(overrides)
-    from pmrun.plugins.exchanges.polymarket.account_folder import account_folder
+    from pmrun.plugins.exchanges.common.account_folder import account_folder
     from pmrun.plugins.exchanges.polymarket.credentials import read_funder, read_private_key
     from pmrun.plugins.exchanges.polymarket.doctor import limiting
     from pmrun.plugins.exchanges.polymarket.signing import Signer

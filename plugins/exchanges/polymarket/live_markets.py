@@ -1,28 +1,25 @@
 """The live public feed as a run uses it: markets, their sockets, their books, and who listens (O10)."""
 
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
-from random import Random
-from typing import NamedTuple, Self
+from collections.abc import Callable, Sequence
+from typing import Self
 
-import httpx
 import trio
 from loguru import logger
 
-from pmrun.plugins.exchanges.polymarket.audit import Exchanged
+from pmrun.plugins.exchanges.common.calls import Exchanged
+from pmrun.plugins.exchanges.common.local_books import LocalBooks
+from pmrun.plugins.exchanges.common.market_news import BookSeen, Parsed
+from pmrun.plugins.exchanges.common.network import Network
+from pmrun.plugins.exchanges.common.trouble import Trouble
 from pmrun.plugins.exchanges.polymarket.budget import Budget
 from pmrun.plugins.exchanges.polymarket.catalogue import find_markets
 from pmrun.plugins.exchanges.polymarket.credentials import ApiKey
 from pmrun.plugins.exchanges.polymarket.feed_terms import FeedTerms
-from pmrun.plugins.exchanges.polymarket.local_books import LocalBooks
-from pmrun.plugins.exchanges.polymarket.news import BookSeen, Parsed
 from pmrun.plugins.exchanges.polymarket.rest import Rest
 from pmrun.plugins.exchanges.polymarket.signing import Signer
-from pmrun.plugins.exchanges.polymarket.sockets import Connect, dialer
 from pmrun.plugins.exchanges.polymarket.streams import MarketListener, MarketStreams
 from pmrun.plugins.exchanges.polymarket.transport import Urls
-from pmrun.plugins.exchanges.polymarket.trouble import Trouble
 from pmrun.plugins.exchanges.polymarket.watch import Patience, Watchdog
 from pmrun.runner.errors import ExchangeError, ProtocolViolation
 from pmrun.runner.facts import StatusChanged, TickChanged
@@ -38,24 +35,6 @@ ASK_EVERY = 0.2  # seconds between looks at what is to be read by REST
 Heard = Callable[[Parsed, Micros], None]
 Dropped = Callable[[Sequence[MarketNo], Micros], None]
 Noted = Callable[[TickChanged | StatusChanged], None]
-
-
-class Network(NamedTuple):
-    """How the exchange is reached."""
-
-    http: httpx.AsyncClient
-    connect: Connect
-    rng: Random = Random()  # of the waits that are drawn
-
-
-@asynccontextmanager
-async def real_network(nursery: trio.Nursery, given: Network | None = None) -> AsyncIterator[Network]:
-    """Reach the exchange over real sockets, unless another network is given."""
-    if given is not None:
-        yield given
-        return
-    async with httpx.AsyncClient(timeout=None, http2=False, trust_env=False) as http:  # every call has a deadline
-        yield Network(http, dialer(nursery))
 
 
 class LiveMarkets(MarketListener):

@@ -7,13 +7,14 @@ from typing import NoReturn
 import trio
 from loguru import logger
 
+from pmrun.plugins.exchanges.common.order_record import CHECKS
+from pmrun.plugins.exchanges.common.trouble import Trouble
 from pmrun.plugins.exchanges.polymarket.fills import foreign_tokens
 from pmrun.plugins.exchanges.polymarket.life import OrderLife
 from pmrun.plugins.exchanges.polymarket.news import TradeSeen
-from pmrun.plugins.exchanges.polymarket.order_record import CHECKS, Snapshot
 from pmrun.plugins.exchanges.polymarket.rest import Rest
+from pmrun.plugins.exchanges.polymarket.snapshot import Snapshot
 from pmrun.plugins.exchanges.polymarket.trading_terms import Pace, Told
-from pmrun.plugins.exchanges.polymarket.trouble import Trouble
 from pmrun.plugins.exchanges.polymarket.wire_rest import OpenOrder
 from pmrun.runner.errors import ExchangeError, ProtocolViolation
 from pmrun.runner.facts import Fact

@@ -6,8 +6,8 @@ from typing import TypeVar
 
 import msgspec
 
+from pmrun.plugins.exchanges.common.market_news import BookSeen
 from pmrun.plugins.exchanges.polymarket.listing import read_pages
-from pmrun.plugins.exchanges.polymarket.news import BookSeen
 from pmrun.plugins.exchanges.polymarket.transport import Call, Transport, Urls
 from pmrun.plugins.exchanges.polymarket.wire_markets import (
     MarketRewards,

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 import trio
 from loguru import logger
 
+from pmrun.plugins.exchanges.common.order_record import Record
 from pmrun.plugins.exchanges.polymarket.fills import own_parts
 from pmrun.plugins.exchanges.polymarket.life import SETTLEMENTS
 from pmrun.plugins.exchanges.polymarket.news import TradeSeen
-from pmrun.plugins.exchanges.polymarket.order_record import Record
 from pmrun.plugins.exchanges.polymarket.rest import Rest
 from pmrun.plugins.exchanges.polymarket.wire_rest import OpenOrder
 from pmrun.runner.account_file import AccountFile

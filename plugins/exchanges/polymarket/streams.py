@@ -9,8 +9,9 @@ from typing import NoReturn
 import msgspec
 import trio
 
-from pmrun.plugins.exchanges.polymarket.news import MarketListed, OrderSeen, Parsed, TradeSeen
-from pmrun.plugins.exchanges.polymarket.sockets import Connect, KeptSocket, Pace
+from pmrun.plugins.exchanges.common.market_news import MarketListed, Parsed
+from pmrun.plugins.exchanges.common.sockets import Connect, KeptSocket, Pace
+from pmrun.plugins.exchanges.polymarket.news import OrderSeen, TradeSeen
 from pmrun.plugins.exchanges.polymarket.wire import parse_frame, split_frame
 from pmrun.runner.errors import ProtocolViolation
 from pmrun.runner.market import ConditionId, Market, TokenId

@@ -7,18 +7,18 @@ from typing import NoReturn
 import trio
 from loguru import logger
 
+from pmrun.plugins.exchanges.common.order_record import Record
+from pmrun.plugins.exchanges.common.trouble import Trouble
 from pmrun.plugins.exchanges.polymarket.errors_table import Reaction
 from pmrun.plugins.exchanges.polymarket.heart import Heart
 from pmrun.plugins.exchanges.polymarket.life import SURE, OrderLife
 from pmrun.plugins.exchanges.polymarket.looking import Looking
 from pmrun.plugins.exchanges.polymarket.news import OrderSeen, TradeSeen
-from pmrun.plugins.exchanges.polymarket.order_record import Record
 from pmrun.plugins.exchanges.polymarket.outcomes import Lost, Rejected
 from pmrun.plugins.exchanges.polymarket.placing import Placing, Submission
 from pmrun.plugins.exchanges.polymarket.rest import Rest
 from pmrun.plugins.exchanges.polymarket.signing import Signer
 from pmrun.plugins.exchanges.polymarket.trading_terms import Caps, Pace, Told
-from pmrun.plugins.exchanges.polymarket.trouble import Trouble
 from pmrun.runner.errors import ExchangeError, ProtocolViolation
 from pmrun.runner.facts import Fact, Merged
 from pmrun.runner.intents import Cancel, CancelAll, Intent, Merge, Place

@@ -4,8 +4,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from pmrun.plugins.exchanges.common.order_record import Record
 from pmrun.plugins.exchanges.polymarket.errors_table import Reaction
-from pmrun.plugins.exchanges.polymarket.order_record import Record
 from pmrun.runner.facts import Fact
 from pmrun.runner.market import MarketNo, TokenId
 from pmrun.runner.units import SECOND, Cash, Micros

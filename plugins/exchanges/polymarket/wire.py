@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from pmrun.plugins.exchanges.polymarket.news import (
+from pmrun.plugins.exchanges.common.market_news import (
     BookSeen,
     LevelChange,
     Levels,

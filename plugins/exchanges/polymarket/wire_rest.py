@@ -5,7 +5,8 @@ from enum import StrEnum
 
 import msgspec
 
-from pmrun.plugins.exchanges.polymarket.news import BookSeen, OrderStatus, TradeSeen
+from pmrun.plugins.exchanges.common.market_news import BookSeen
+from pmrun.plugins.exchanges.polymarket.news import OrderStatus, TradeSeen
 from pmrun.plugins.exchanges.polymarket.wire import WireBook, read_book
 from pmrun.plugins.exchanges.polymarket.wire_fields import (
     Condition,

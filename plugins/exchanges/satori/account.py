@@ -10,10 +10,10 @@ from random import Random
 import trio
 from loguru import logger
 
+from pmrun.plugins.exchanges.common.account_folder import account_folder
+from pmrun.plugins.exchanges.common.audit_file import AuditFile
+from pmrun.plugins.exchanges.common.texts import one_line
 from pmrun.plugins.exchanges.polymarket.account import MayRest
-from pmrun.plugins.exchanges.polymarket.account_folder import account_folder
-from pmrun.plugins.exchanges.polymarket.audit_file import AuditFile
-from pmrun.plugins.exchanges.polymarket.outcomes import one_line
 from pmrun.plugins.exchanges.satori.budget import OrderBudget
 from pmrun.plugins.exchanges.satori.credentials import Credentials
 from pmrun.plugins.exchanges.satori.errors_table import BY_CODE

@@ -5,10 +5,10 @@ from typing import Any, NamedTuple, cast
 
 import msgspec
 
+from pmrun.plugins.exchanges.common.order_record import Record
+from pmrun.plugins.exchanges.common.reckoning import Reckoning
 from pmrun.plugins.exchanges.polymarket.accounting import ENDS
 from pmrun.plugins.exchanges.polymarket.accounting import Accounting as ByHash
-from pmrun.plugins.exchanges.polymarket.order_record import Record
-from pmrun.plugins.exchanges.polymarket.reckoning import Reckoning
 from pmrun.plugins.exchanges.polymarket.start import cost_of
 from pmrun.plugins.exchanges.satori.life import CLOCKS, OrderLife
 from pmrun.plugins.exchanges.satori.news import FillSeen

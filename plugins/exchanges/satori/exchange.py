@@ -7,10 +7,10 @@ import trio
 from loguru import logger
 
 from pmrun.plugins.exchanges.common.desk_side import NO_USER_SOCKET, DeskSide
-from pmrun.plugins.exchanges.polymarket.news import Parsed
-from pmrun.plugins.exchanges.polymarket.order_record import Record
-from pmrun.plugins.exchanges.polymarket.quarantine import Quarantine
-from pmrun.plugins.exchanges.polymarket.reckoning import Reckoning
+from pmrun.plugins.exchanges.common.market_news import Parsed
+from pmrun.plugins.exchanges.common.order_record import Record
+from pmrun.plugins.exchanges.common.quarantine import Quarantine
+from pmrun.plugins.exchanges.common.reckoning import Reckoning
 from pmrun.plugins.exchanges.satori.accounting import Accounting
 from pmrun.plugins.exchanges.satori.budget import OrderBudget
 from pmrun.plugins.exchanges.satori.errors_table import Reaction

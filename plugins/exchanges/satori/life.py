@@ -7,7 +7,7 @@ until an order of ours is known by it. Where the answer is lost, the order is fo
 from collections import Counter
 from collections.abc import Sequence
 
-from pmrun.plugins.exchanges.polymarket.order_record import Record, Standing
+from pmrun.plugins.exchanges.common.order_record import Record, Standing
 from pmrun.plugins.exchanges.satori.news import Cause, FillSeen, OrderSeen, OrderStatus
 from pmrun.runner.account_records import OrderRecord
 from pmrun.runner.facts import Fact, Filled, OrderNews, Settled

@@ -8,13 +8,15 @@ from typing import Self
 import trio
 from loguru import logger
 
-from pmrun.plugins.exchanges.polymarket.audit import Exchanged
-from pmrun.plugins.exchanges.polymarket.live_markets import Dropped, Heard, Network, Noted
-from pmrun.plugins.exchanges.polymarket.local_books import LocalBooks
+from pmrun.plugins.exchanges.common.calls import Exchanged
+from pmrun.plugins.exchanges.common.local_books import LocalBooks
+from pmrun.plugins.exchanges.common.market_news import BookSeen, Parsed
+from pmrun.plugins.exchanges.common.network import Network
+from pmrun.plugins.exchanges.polymarket.live_markets import Dropped, Heard, Noted
 from pmrun.plugins.exchanges.satori.catalogue import find_markets
 from pmrun.plugins.exchanges.satori.credentials import Credentials
 from pmrun.plugins.exchanges.satori.feed_terms import FeedTerms
-from pmrun.plugins.exchanges.satori.news import BookSeen, Frame, Parsed
+from pmrun.plugins.exchanges.satori.news import Frame
 from pmrun.plugins.exchanges.satori.rest import Rest
 from pmrun.plugins.exchanges.satori.streams import Listener, Socket, with_token
 from pmrun.plugins.exchanges.satori.terms import ORDER_CALLS

@@ -7,7 +7,7 @@ from typing import NoReturn
 import trio
 from loguru import logger
 
-from pmrun.plugins.exchanges.polymarket.order_record import CHECKS, Record, Standing
+from pmrun.plugins.exchanges.common.order_record import CHECKS, Record, Standing
 from pmrun.plugins.exchanges.satori.life import OrderLife
 from pmrun.plugins.exchanges.satori.news import OrderSeen
 from pmrun.plugins.exchanges.satori.rest import Rest

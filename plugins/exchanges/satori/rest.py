@@ -5,11 +5,11 @@ from collections.abc import Callable
 import httpx
 import msgspec
 
-from pmrun.plugins.exchanges.polymarket.audit import Exchanged
-from pmrun.plugins.exchanges.polymarket.budget import Kind
+from pmrun.plugins.exchanges.common.calls import Exchanged, Kind
+from pmrun.plugins.exchanges.common.market_news import BookSeen
 from pmrun.plugins.exchanges.satori.credentials import Credentials
 from pmrun.plugins.exchanges.satori.errors_table import Reaction
-from pmrun.plugins.exchanges.satori.news import BookSeen, FillSeen, OrderSeen, WalletSeen
+from pmrun.plugins.exchanges.satori.news import FillSeen, OrderSeen, WalletSeen
 from pmrun.plugins.exchanges.satori.tokens import NoToken, Pair, Tokens
 from pmrun.plugins.exchanges.satori.transport import Answer, Call, CallFailed, Transport, Unanswered
 from pmrun.plugins.exchanges.satori.wire import (

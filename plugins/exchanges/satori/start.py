@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import trio
 from loguru import logger
 
-from pmrun.plugins.exchanges.polymarket.order_record import Record
+from pmrun.plugins.exchanges.common.order_record import Record
 from pmrun.plugins.exchanges.polymarket.start import cost_of
 from pmrun.plugins.exchanges.satori.life import ARRIVES, can_be
 from pmrun.plugins.exchanges.satori.news import FillSeen, OrderSeen, WalletSeen

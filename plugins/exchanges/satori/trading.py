@@ -7,9 +7,9 @@ from typing import NoReturn
 import trio
 from loguru import logger
 
+from pmrun.plugins.exchanges.common.calls import Kind
 from pmrun.plugins.exchanges.common.order_queue import OrderQueue
-from pmrun.plugins.exchanges.polymarket.budget import Kind
-from pmrun.plugins.exchanges.polymarket.order_record import Record, Standing
+from pmrun.plugins.exchanges.common.order_record import Record, Standing
 from pmrun.plugins.exchanges.satori.budget import OrderBudget
 from pmrun.plugins.exchanges.satori.errors_table import HALTS, Reaction
 from pmrun.plugins.exchanges.satori.life import OrderLife

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from pmrun.plugins.exchanges.polymarket.order_record import Record
+from pmrun.plugins.exchanges.common.order_record import Record
 from pmrun.plugins.exchanges.satori.errors_table import Reaction
 from pmrun.runner.book import Book
 from pmrun.runner.facts import Fact

@@ -8,19 +8,8 @@ from typing import Any, Final, TypeVar
 
 import msgspec
 
-from pmrun.plugins.exchanges.satori.news import (
-    BookSeen,
-    Cause,
-    FillSeen,
-    Frame,
-    MarketResolved,
-    OrderSeen,
-    OrderStatus,
-    Parsed,
-    PrintSeen,
-    StatusSeen,
-    WalletSeen,
-)
+from pmrun.plugins.exchanges.common.market_news import BookSeen, MarketResolved, Parsed, PrintSeen
+from pmrun.plugins.exchanges.satori.news import Cause, FillSeen, Frame, OrderSeen, OrderStatus, StatusSeen, WalletSeen
 from pmrun.plugins.exchanges.satori.terms import SHARE, fees
 from pmrun.runner.errors import ProtocolViolation
 from pmrun.runner.facts import MarketStatus

@@ -5,9 +5,9 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 
-from pmrun.plugins.exchanges.polymarket.book_trust import Doubts, Trust
-from pmrun.plugins.exchanges.polymarket.local_book import BEFORE_ALL, LocalBook
-from pmrun.plugins.exchanges.polymarket.news import (
+from pmrun.plugins.exchanges.common.book_trust import Doubts, Trust
+from pmrun.plugins.exchanges.common.local_book import BEFORE_ALL, LocalBook
+from pmrun.plugins.exchanges.common.market_news import (
     BookSeen,
     LevelChange,
     LevelsSeen,
