@@ -61,7 +61,8 @@ class Live(Armed):
         return {Capability.MERGE: PAIRS_HELD} if self.armed else {}
 
     def _terms(self) -> "AccountTerms":
-        from pmrun.plugins.exchanges.polymarket.trading_terms import AccountTerms, Caps, Pace
+        from pmrun.plugins.exchanges.common.trading_terms import Caps
+        from pmrun.plugins.exchanges.polymarket.trading_terms import AccountTerms, Pace
 
         pace = Pace(sweep=self.sweep, heartbeat=self.heartbeat, blind=self.blind)
         return AccountTerms(self.signature_type, self.folder, Caps(*self.caps), pace)

@@ -51,7 +51,8 @@ class SatoriLive(Armed):
         return connected(self._terms(), data, setup, required(os.environ))
 
     def _terms(self) -> "AccountTerms":
-        from pmrun.plugins.exchanges.satori.trading_terms import AccountTerms, Caps, Pace
+        from pmrun.plugins.exchanges.common.trading_terms import Caps
+        from pmrun.plugins.exchanges.satori.trading_terms import AccountTerms, Pace
 
         pace = Pace(sweep=self.sweep, blind=self.blind, patience=self.patience)
         return AccountTerms(self.folder, Caps(*self.caps), pace, self.order_calls, self.max_resting)

@@ -103,7 +103,7 @@ def test_a_socket_lost_in_the_middle_costs_no_fill(tmp_path):
 def test_tokens_that_run_out_in_the_middle_of_a_burst_are_renewed_once_each(tmp_path):
     rehearsal = rehearsed(tmp_path, [{"fault": "token_expired", "at": at} for at in (5.1, 6, 20)])
     played(rehearsal)
-    tokens = rehearsal.adapter._wire.rest.tokens
+    tokens = rehearsal.adapter._tokens
     assert tokens is not None
     assert 2 <= tokens.renewals <= 4, "a login, and one renewal for each time that they ran out"
     assert rehearsal.sent["POST /api/v1/auth/login"] == 2, "of the feed and of the account"
@@ -203,7 +203,7 @@ def _innermost(error: BaseException) -> str:
 def test_no_token_and_no_password_is_in_anything_a_run_leaves(tmp_path):
     rehearsal = rehearsed(tmp_path, [{"fault": "token_expired", "at": 10}])
     played(rehearsal)
-    tokens = rehearsal.adapter._wire.rest.tokens
+    tokens = rehearsal.adapter._tokens
     assert tokens is not None
     secrets = [secret.reveal().encode() for secret in tokens.secrets()]
     assert len(secrets) >= 3
