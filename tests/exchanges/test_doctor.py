@@ -19,9 +19,10 @@ from trio.testing import MockClock
 from pmrun.plugins.exchanges.common.network import Network
 from pmrun.plugins.exchanges.common.secret import Secret
 from pmrun.plugins.exchanges.embedded.engine import Engine
-from pmrun.plugins.exchanges.embedded.host import Host, HostSettings
+from pmrun.plugins.exchanges.embedded.host import Host
 from pmrun.plugins.exchanges.embedded.identity import checksum
 from pmrun.plugins.exchanges.embedded.memory import MemoryNetwork
+from pmrun.plugins.exchanges.embedded.settings import HostSettings
 from pmrun.plugins.exchanges.embedded.terms import Reply, SettlementPace
 from pmrun.plugins.exchanges.polymarket import doctor_account, doctor_verb, limits_verb
 from pmrun.plugins.exchanges.polymarket.account_reader import reading
@@ -382,7 +383,7 @@ def test_an_api_secret_that_is_no_base64_is_a_mistake_of_ours(ward):
 def test_the_api_key_that_is_given_is_used_where_it_is_accepted(ward):
     patient = ward()
     made = patient.host._identity.create(ADDRESS, 0)
-    patient.host._welcome(ADDRESS, NOON)
+    patient.host.accounts.welcome(ADDRESS, NOON)
     patient.environment = given_key(made.secret, made.key) | {"POLYMARKET_API_PASSPHRASE": made.passphrase}
     found = patient.looks()
     assert patient.code == 0

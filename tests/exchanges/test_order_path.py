@@ -32,7 +32,7 @@ from pmrun.plugins.exchanges.polymarket.news import OrderStatus
 from pmrun.plugins.exchanges.polymarket.outcomes import CallFailed, IncompleteSnapshot, Lost, Rejected
 from pmrun.plugins.exchanges.polymarket.trading import Trading
 from pmrun.plugins.exchanges.polymarket.trading_terms import Pace, Told
-from pmrun.plugins.exchanges.polymarket.wire_rest import CancelAnswer
+from pmrun.plugins.exchanges.polymarket.wire_orders import CancelAnswer
 from pmrun.runner.facts import Fact, MarketStatus, OrderNews, StatusChanged
 from pmrun.runner.intents import Cancel, CancelAll, Reason
 from pmrun.runner.market import FeeTerms, MarketNo

@@ -16,8 +16,8 @@ from pmrun.plugins.exchanges.common.local_book import LocalBook
 from pmrun.plugins.exchanges.common.local_books import LocalBooks, Requests
 from pmrun.plugins.exchanges.common.market_news import BookSeen, LevelsSeen, PrintSeen
 from pmrun.plugins.exchanges.polymarket.wire import parse_frame
-from pmrun.plugins.exchanges.polymarket.wire_markets import parse_gamma_markets
-from pmrun.plugins.exchanges.polymarket.wire_rest import parse_books
+from pmrun.plugins.exchanges.polymarket.wire_gamma import parse_gamma_markets
+from pmrun.plugins.exchanges.polymarket.wire_prices import parse_books
 from pmrun.plugins.executors.fill import Queue
 from pmrun.plugins.executors.paper import Paper
 from pmrun.plugins.feeds.tape import Tape

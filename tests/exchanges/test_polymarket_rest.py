@@ -26,7 +26,7 @@ from pmrun.plugins.exchanges.polymarket.outcomes import CallFailed, IncompleteSn
 from pmrun.plugins.exchanges.polymarket.rest import Rest
 from pmrun.plugins.exchanges.polymarket.signing import SignedOrder, Signer
 from pmrun.plugins.exchanges.polymarket.transport import Urls
-from pmrun.plugins.exchanges.polymarket.wire_rest import CancelAnswer, OrderAnswer, Verdict
+from pmrun.plugins.exchanges.polymarket.wire_orders import CancelAnswer, OrderAnswer, Verdict
 from pmrun.runner.errors import ConfigError, ProtocolViolation
 from pmrun.runner.market import ConditionId, TokenId
 from pmrun.runner.units import SECOND, Micros, Price, Side, Size

@@ -11,7 +11,8 @@ from trio_websocket import ConnectionClosed
 
 from pmrun.plugins.exchanges.common.local_books import LocalBooks
 from pmrun.plugins.exchanges.common.sockets import KeptSocket, Pace, dialer
-from pmrun.plugins.exchanges.polymarket.streams import MarketStreams, UserSocket, groups_of
+from pmrun.plugins.exchanges.polymarket.streams import MarketStreams, groups_of
+from pmrun.plugins.exchanges.polymarket.user_stream import UserSocket
 from pmrun.plugins.exchanges.polymarket.watch import Patience, Watchdog
 from pmrun.runner.errors import ExchangeError
 from pmrun.runner.market import TokenId

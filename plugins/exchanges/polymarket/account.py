@@ -9,16 +9,16 @@ from loguru import logger
 from pmrun.plugins.exchanges.common.account_folder import account_folder
 from pmrun.plugins.exchanges.common.account_session import MayRest, begin, kept
 from pmrun.plugins.exchanges.common.audit_file import AuditFile
-from pmrun.plugins.exchanges.common.secret import WITHHELD, Secret
+from pmrun.plugins.exchanges.common.secret import Secret
 from pmrun.plugins.exchanges.polymarket.credentials import ApiKey
 from pmrun.plugins.exchanges.polymarket.exchange import PolymarketExchange, Wire
 from pmrun.plugins.exchanges.polymarket.live_markets import LiveMarkets
 from pmrun.plugins.exchanges.polymarket.rest import Rest
 from pmrun.plugins.exchanges.polymarket.signing import Signer
 from pmrun.plugins.exchanges.polymarket.start import truth
-from pmrun.plugins.exchanges.polymarket.streams import UserAuth, UserListener, UserSocket
 from pmrun.plugins.exchanges.polymarket.trading_terms import AccountTerms
-from pmrun.plugins.exchanges.polymarket.wire_rest import OpenOrder
+from pmrun.plugins.exchanges.polymarket.user_stream import DiscreetSocket, UserAuth, UserListener, UserSocket
+from pmrun.plugins.exchanges.polymarket.wire_orders import OpenOrder
 from pmrun.runner.account_file import AccountFile
 from pmrun.runner.errors import ConfigError
 from pmrun.runner.ports import LiveSetup
@@ -29,7 +29,6 @@ log = logger.bind(module="orders")
 UNATTENDED = 5.0  # seconds that a start may take with bids of an earlier session resting
 WITHDRAWN_WITHIN = 20.0  # seconds for the proof that they are gone
 LOOK_AGAIN = 0.5
-TELLING = 8  # characters of a secret in a row that do not come there by chance
 
 
 @asynccontextmanager
@@ -90,22 +89,3 @@ def _user_socket(data: LiveMarkets, rest: Rest, now: Callable[[], Micros]) -> Ca
         return key.key, key.secret.reveal(), key.passphrase.reveal()
 
     return lambda listener: DiscreetSocket(data.user_url, data.connect, auth, listener, now, data.rng)
-
-
-class DiscreetSocket(UserSocket):
-    """A user socket that says nothing of what it sent: its first frame holds secrets, and a peer may repeat them."""
-
-    def take(self, text: str) -> None:
-        """Read a frame without them."""
-        for secret in self._auth()[1:]:
-            text = text.replace(secret, WITHHELD)
-        super().take(text)
-
-    def lost(self, why: str) -> None:
-        """Hand on why, unless it holds a part of one: a reason is cut to a length."""
-        super().lost(WITHHELD if any(part in why for secret in self._auth()[1:] for part in parts(secret)) else why)
-
-
-def parts(secret: str) -> list[str]:
-    """Return everything in a secret that is long enough to be known again."""
-    return [secret[at : at + TELLING] for at in range(max(1, len(secret) - TELLING + 1))]

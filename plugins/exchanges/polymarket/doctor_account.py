@@ -20,9 +20,9 @@ from pmrun.plugins.exchanges.polymarket.outcomes import CallFailed
 from pmrun.plugins.exchanges.polymarket.rest import Rest
 from pmrun.plugins.exchanges.polymarket.signing import Signer, is_position
 from pmrun.plugins.exchanges.polymarket.transport import Access, Call
+from pmrun.plugins.exchanges.polymarket.wire_account import BalanceAnswer, parse_balance
 from pmrun.plugins.exchanges.polymarket.wire_fields import decode
-from pmrun.plugins.exchanges.polymarket.wire_markets import open_page
-from pmrun.plugins.exchanges.polymarket.wire_rest import BalanceAnswer, parse_balance
+from pmrun.plugins.exchanges.polymarket.wire_pages import open_page
 from pmrun.runner.errors import ConfigError
 from pmrun.runner.market import Market, TokenId
 from pmrun.runner.units import Cash, format_cash

@@ -12,7 +12,7 @@ from pmrun.plugins.exchanges.polymarket.doctor_subject import ANSWER_WITHIN, Nee
 from pmrun.plugins.exchanges.polymarket.outcomes import CallFailed
 from pmrun.plugins.exchanges.polymarket.start import CLOCK_OFF
 from pmrun.plugins.exchanges.polymarket.transport import Call, Unanswered
-from pmrun.plugins.exchanges.polymarket.wire_markets import parse_gamma_markets
+from pmrun.plugins.exchanges.polymarket.wire_gamma import parse_gamma_markets
 from pmrun.runner.errors import DataError
 from pmrun.runner.units import SECOND, Micros, format_price
 

@@ -18,9 +18,9 @@ from pmrun.plugins.exchanges.polymarket.live_markets import LiveMarkets
 from pmrun.plugins.exchanges.polymarket.news import OrderSeen, TradeSeen
 from pmrun.plugins.exchanges.polymarket.rest import Rest
 from pmrun.plugins.exchanges.polymarket.signing import Signer
-from pmrun.plugins.exchanges.polymarket.streams import UserListener, UserSocket
 from pmrun.plugins.exchanges.polymarket.trading import Trading
 from pmrun.plugins.exchanges.polymarket.trading_terms import Pace, Told
+from pmrun.plugins.exchanges.polymarket.user_stream import UserListener, UserSocket
 from pmrun.runner.account_file import AccountFile
 from pmrun.runner.errors import ProtocolViolation
 from pmrun.runner.facts import TickChanged

@@ -7,7 +7,7 @@ from pmrun.plugins.exchanges.common.order_record import Record, Standing
 from pmrun.plugins.exchanges.polymarket.fills import OwnPart, own_parts
 from pmrun.plugins.exchanges.polymarket.news import OrderKind, OrderSeen, OrderStatus, TradeSeen, TradeStatus
 from pmrun.plugins.exchanges.polymarket.snapshot import Judged, Snapshot
-from pmrun.plugins.exchanges.polymarket.wire_rest import CancelAnswer, OpenOrder, OrderAnswer, Verdict
+from pmrun.plugins.exchanges.polymarket.wire_orders import CancelAnswer, OpenOrder, OrderAnswer, Verdict
 from pmrun.runner.facts import Fact, Filled, OrderNews, Settled
 from pmrun.runner.market import FeeTerms, TokenId
 from pmrun.runner.orders import News, OrderNo, Settlement, TradeId, settles

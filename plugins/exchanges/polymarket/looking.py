@@ -14,7 +14,7 @@ from pmrun.plugins.exchanges.polymarket.news import TradeSeen
 from pmrun.plugins.exchanges.polymarket.rest import Rest
 from pmrun.plugins.exchanges.polymarket.snapshot import Snapshot
 from pmrun.plugins.exchanges.polymarket.trading_terms import Pace, Told
-from pmrun.plugins.exchanges.polymarket.wire_rest import OpenOrder
+from pmrun.plugins.exchanges.polymarket.wire_orders import OpenOrder
 from pmrun.runner.errors import ExchangeError
 from pmrun.runner.facts import Fact
 from pmrun.runner.units import Micros

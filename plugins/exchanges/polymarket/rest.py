@@ -28,13 +28,11 @@ from pmrun.plugins.exchanges.polymarket.transport import (
     Urls,
     failure,
 )
-from pmrun.plugins.exchanges.polymarket.wire_rest import (
-    BalanceAnswer,
+from pmrun.plugins.exchanges.polymarket.wire_account import BalanceAnswer, parse_balance, parse_closed_only
+from pmrun.plugins.exchanges.polymarket.wire_orders import (
     CancelAnswer,
     OpenOrder,
-    parse_balance,
     parse_cancel_answer,
-    parse_closed_only,
     parse_heartbeat,
     parse_open_orders,
     parse_own_trades,

@@ -4,7 +4,7 @@ import msgspec
 
 from pmrun.plugins.exchanges.common.order_record import Record
 from pmrun.plugins.exchanges.polymarket.news import TradeSeen
-from pmrun.plugins.exchanges.polymarket.wire_rest import OpenOrder
+from pmrun.plugins.exchanges.polymarket.wire_orders import OpenOrder
 from pmrun.runner.facts import Fact
 from pmrun.runner.units import Micros
 

@@ -10,7 +10,7 @@ from pmrun.plugins.exchanges.polymarket.fills import own_parts
 from pmrun.plugins.exchanges.polymarket.life import SETTLEMENTS
 from pmrun.plugins.exchanges.polymarket.news import TradeSeen
 from pmrun.plugins.exchanges.polymarket.rest import Rest
-from pmrun.plugins.exchanges.polymarket.wire_rest import OpenOrder
+from pmrun.plugins.exchanges.polymarket.wire_orders import OpenOrder
 from pmrun.runner.account_file import AccountFile
 from pmrun.runner.account_records import FillRecord
 from pmrun.runner.errors import ExchangeError

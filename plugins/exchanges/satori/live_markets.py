@@ -19,7 +19,7 @@ from pmrun.plugins.exchanges.satori.news import Frame
 from pmrun.plugins.exchanges.satori.rest import Rest
 from pmrun.plugins.exchanges.satori.streams import Listener, Socket, with_token
 from pmrun.plugins.exchanges.satori.terms import ORDER_CALLS
-from pmrun.plugins.exchanges.satori.wire import Listed
+from pmrun.plugins.exchanges.satori.wire_markets import Listed
 from pmrun.runner.book import Book
 from pmrun.runner.errors import ExchangeError
 from pmrun.runner.facts import MarketStatus

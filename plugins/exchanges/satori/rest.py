@@ -13,14 +13,9 @@ from pmrun.plugins.exchanges.satori.news import FillSeen, OrderSeen, WalletSeen
 from pmrun.plugins.exchanges.satori.tokens import NoToken, Pair, Tokens
 from pmrun.plugins.exchanges.satori.transport import Answer, Call, CallFailed, Transport, Unanswered
 from pmrun.plugins.exchanges.satori.wire import (
-    NUMBERS,
-    Listed,
     Me,
     PersonalToken,
-    decode,
-    parse_book,
     parse_login,
-    parse_market,
     parse_order,
     parse_own_trades,
     parse_page,
@@ -28,6 +23,8 @@ from pmrun.plugins.exchanges.satori.wire import (
     parse_positions,
     parse_wallet,
 )
+from pmrun.plugins.exchanges.satori.wire_fields import NUMBERS, decode
+from pmrun.plugins.exchanges.satori.wire_markets import Listed, parse_book, parse_market
 from pmrun.runner.errors import ProtocolViolation
 from pmrun.runner.intents import Place
 from pmrun.runner.market import ConditionId, TokenId
