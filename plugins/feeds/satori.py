@@ -14,7 +14,7 @@ from pmrun.runner.session import Bell
 from pmrun.runner.units import Micros
 
 if TYPE_CHECKING:
-    from pmrun.plugins.exchanges.polymarket.doctor_findings import Finding
+    from pmrun.plugins.exchanges.common.doctor_findings import Finding
     from pmrun.plugins.exchanges.satori.live_markets import LiveMarkets
 
 

@@ -16,19 +16,8 @@ import trio
 from rich.console import Console
 from trio.testing import MockClock
 
-from pmrun.plugins.exchanges.common.network import Network
-from pmrun.plugins.exchanges.common.secret import Secret
-from pmrun.plugins.exchanges.embedded.engine import Engine
-from pmrun.plugins.exchanges.embedded.host import Host
-from pmrun.plugins.exchanges.embedded.identity import checksum
-from pmrun.plugins.exchanges.embedded.memory import MemoryNetwork
-from pmrun.plugins.exchanges.embedded.settings import HostSettings
-from pmrun.plugins.exchanges.embedded.terms import Reply, SettlementPace
-from pmrun.plugins.exchanges.polymarket import doctor_account, doctor_verb, limits_verb
-from pmrun.plugins.exchanges.polymarket.account_reader import reading
-from pmrun.plugins.exchanges.polymarket.budget import Budget
-from pmrun.plugins.exchanges.polymarket.doctor import ACCOUNT, PUBLIC, examine
-from pmrun.plugins.exchanges.polymarket.doctor_findings import (
+from pmrun.plugins.exchanges.common.account_reader import reading
+from pmrun.plugins.exchanges.common.doctor_findings import (
     Finding,
     Level,
     exit_code,
@@ -40,6 +29,17 @@ from pmrun.plugins.exchanges.polymarket.doctor_findings import (
     verdict,
     warning,
 )
+from pmrun.plugins.exchanges.common.network import Network
+from pmrun.plugins.exchanges.common.secret import Secret
+from pmrun.plugins.exchanges.embedded.engine import Engine
+from pmrun.plugins.exchanges.embedded.host import Host
+from pmrun.plugins.exchanges.embedded.identity import checksum
+from pmrun.plugins.exchanges.embedded.memory import MemoryNetwork
+from pmrun.plugins.exchanges.embedded.settings import HostSettings
+from pmrun.plugins.exchanges.embedded.terms import Reply, SettlementPace
+from pmrun.plugins.exchanges.polymarket import doctor_account, doctor_verb, limits_verb
+from pmrun.plugins.exchanges.polymarket.budget import Budget
+from pmrun.plugins.exchanges.polymarket.doctor import ACCOUNT, PUBLIC, examine
 from pmrun.plugins.exchanges.polymarket.rest import Rest
 from pmrun.plugins.exchanges.polymarket.signing import Signer
 from pmrun.plugins.exchanges.polymarket.transport import Urls

@@ -5,6 +5,7 @@ from functools import partial
 
 import msgspec
 
+from pmrun.plugins.exchanges.common.doctor_findings import Finding, misconfigured, not_tried, ok, refused, warning
 from pmrun.plugins.exchanges.polymarket.credentials import (
     API_KEY,
     API_PASSPHRASE,
@@ -14,7 +15,6 @@ from pmrun.plugins.exchanges.polymarket.credentials import (
     read_funder,
     read_private_key,
 )
-from pmrun.plugins.exchanges.polymarket.doctor_findings import Finding, misconfigured, not_tried, ok, refused, warning
 from pmrun.plugins.exchanges.polymarket.doctor_subject import Subject, cure_of
 from pmrun.plugins.exchanges.polymarket.outcomes import CallFailed
 from pmrun.plugins.exchanges.polymarket.rest import Rest

@@ -14,7 +14,7 @@ from pmrun.runner.units import SECOND, Micros
 from pmrun.runner.verbs import VerbParser
 
 if TYPE_CHECKING:
-    from pmrun.plugins.exchanges.polymarket.limits_shown import LimitShown
+    from pmrun.plugins.exchanges.common.limits_shown import LimitShown
 
 NAME = "pmrun limits"
 
@@ -65,8 +65,8 @@ def _account(overrides: list[str]) -> tuple[str, Path, tuple[str, ...]]:
 
 
 def _shown(address: str, folder: Path | None, nodes: Sequence[str], now: Micros) -> "list[LimitShown]":
-    from pmrun.plugins.exchanges.polymarket.account_reader import reading
-    from pmrun.plugins.exchanges.polymarket.limits_shown import limits_shown
+    from pmrun.plugins.exchanges.common.account_reader import reading
+    from pmrun.plugins.exchanges.common.limits_shown import limits_shown
 
     with reading(address, folder) as reader:
         return limits_shown([] if reader is None else reader.carried(), nodes, now)
@@ -128,6 +128,6 @@ def _state(limit: "LimitShown") -> str:
 
 
 def _told(limit: "LimitShown") -> tuple[str, str]:
-    from pmrun.plugins.exchanges.polymarket.limits_shown import moment
+    from pmrun.plugins.exchanges.common.limits_shown import moment
 
     return _values(limit), "never" if limit.written_at is None else moment(limit.written_at)
