@@ -40,6 +40,7 @@ from pmrun.plugins.exchanges.embedded.gamma import Gamma
 from pmrun.plugins.exchanges.embedded.identity import EOA, ApiKey, Identity, KeyCalls, checksum
 from pmrun.plugins.exchanges.embedded.modes import Heartbeats, Mode, Modes
 from pmrun.plugins.exchanges.embedded.notices import Notice
+from pmrun.plugins.exchanges.embedded.open_sockets import OpenSockets
 from pmrun.plugins.exchanges.embedded.own_reads import OwnReads
 from pmrun.plugins.exchanges.embedded.permits import Permits
 from pmrun.plugins.exchanges.embedded.ports import NO_QUERY, SOCKET_PATHS, Query
@@ -83,8 +84,7 @@ class Host:
         self._crowd = crowd
         self._faults = faults
         self._time = now()
-        self._connections: dict[Connection, str] = {}
-        self._connected = count(1)
+        self._sockets: OpenSockets[Connection] = OpenSockets(faults, settings.news_latency, self._leave)
         self._outbox: list[tuple[Micros, int, Connection, str]] = []
         self._queued = count()
         self._told: Micros | None = None
@@ -207,12 +207,12 @@ class Host:
         if path not in kinds:
             raise ProtocolViolation(f"no socket at {path!r}; there are {', '.join(kinds)}")
         connection = kinds[path](self, send, close)
-        self._connections[connection] = f"{connection.channel}#{next(self._connected)}"
+        self._sockets.add(connection)
         return connection
 
     def send(self, connection: Connection, text: str, fallible: bool = True) -> None:
         """Let a frame leave for one peer, after what has happened before it."""
-        self._post(connection, text, self._catch_up(), fallible)
+        self._sockets.post(connection, text, self._catch_up(), fallible)
         self._ring()
 
     def hear(self, tokens: Sequence[TokenId]) -> None:
@@ -237,13 +237,11 @@ class Host:
 
     def forget(self, connection: Connection) -> None:
         """Let a socket go."""
-        self._connections.pop(connection, None)
+        self._sockets.forget(connection)
 
     def disconnect(self, channel: str | None = None, code: int = 1001, reason: str = "") -> None:
         """Close the sockets of a channel, one socket ("market#7"), or all."""
-        for connection, name in list(self._connections.items()):
-            if channel is None or channel in (name, connection.channel):
-                connection.shut(code, reason)
+        self._sockets.disconnect(channel, code, reason)
 
     # Time.
 
@@ -317,18 +315,12 @@ class Host:
 
     def _tell(self, notices: Iterable[Notice]) -> None:
         for notice in notices:
-            for connection in self._connections:
+            for connection in self._sockets:
                 if connection.wants(notice):
-                    self._post(connection, notice.text, notice.at, True)
+                    self._sockets.post(connection, notice.text, notice.at, True)
 
-    def _post(self, connection: Connection, text: str, at: Micros, fallible: bool) -> None:
-        """Queue a frame: those of one socket leave in the order of what they tell, unless a fault wills otherwise."""
-        leaving = [(Micros(0), text)]
-        if fallible and self._faults is not None and connection in self._connections:
-            leaving = self._faults.frames(self._connections[connection], text, at)
-        for extra, frame in leaving:
-            due = Micros(at + self.settings.news_latency + extra)
-            heapq.heappush(self._outbox, (due, next(self._queued), connection, frame))
+    def _leave(self, due: Micros, connection: Connection, text: str) -> None:
+        heapq.heappush(self._outbox, (due, next(self._queued), connection, text))
 
     def _ring(self) -> None:
         due = self._next()
