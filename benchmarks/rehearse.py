@@ -31,10 +31,11 @@ from killing import TROUBLES, Beside, Broken, Killing, random_moments  # noqa: E
 from rehearsal import AT_THE_TOUCH, KEY, LIVELY, WALLET, Rehearsal, lively_feed  # noqa: E402
 from verdicts import blind_seconds, complaints, halts  # noqa: E402
 
+from pmrun.plugins.exchanges.common import account_session, accounting, live_session, order_looking, order_trading  # noqa: E402
 from pmrun.plugins.exchanges.embedded.fault_script import load_script, read_script  # noqa: E402
 from pmrun.plugins.exchanges.embedded.faults import Faults  # noqa: E402
 from pmrun.plugins.exchanges.embedded.modes import Mode  # noqa: E402
-from pmrun.plugins.exchanges.polymarket import account, accounting, exchange, heart, looking, start, trading  # noqa: E402
+from pmrun.plugins.exchanges.polymarket import account, exchange, heart, looking, start, trading  # noqa: E402
 from pmrun.runner.market import Outcome  # noqa: E402
 from pmrun.runner.units import SECOND, Cash, Micros, Side, complement  # noqa: E402
 
@@ -199,7 +200,8 @@ def together(parts: Sequence[dict[str, Any]], every: bool) -> dict[str, Any]:
     for part in parts:
         kinds.update(part["kinds"])
         fired.update(part["fired"])
-    places = awaits_of(trading, looking, heart, exchange, accounting, account, start) if every else {}
+    shared = (account_session, accounting, live_session, order_looking, order_trading)
+    places = awaits_of(trading, looking, heart, exchange, account, start, *shared) if every else {}
     seen = dict.fromkeys(kind for part in parts for kind in part["seen"])
     return {
         **{name: round(sum(part[name] for part in parts), 1) for name in added},

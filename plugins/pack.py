@@ -18,7 +18,6 @@ def environment_variables() -> list[str]:
 @hookimpl
 def pmrun_verbs() -> list[tuple[str, str, str]]:
     """Add the embedded exchange, the recorder, and the look at an account before it trades."""
-    polymarket = "pmrun.plugins.exchanges.polymarket"
     return [
         (
             "exchange",
@@ -28,16 +27,16 @@ def pmrun_verbs() -> list[tuple[str, str, str]]:
         (
             "record",
             "record a live feed as a tape that replays  (--to FOLDER, --seconds N)",
-            f"{polymarket}.record_verb:main",
+            "pmrun.plugins.exchanges.polymarket.record_verb:main",
         ),
         (
             "doctor",
             "what would keep an account from trading, why, and the cure  (--json)",
-            f"{polymarket}.doctor_verb:main",
+            "pmrun.plugins.exchanges.verbs.doctor:main",
         ),
         (
             "limits",
             "what an account's limits have used; --reset NODE lets one trade again",
-            f"{polymarket}.limits_verb:main",
+            "pmrun.plugins.exchanges.verbs.limits:main",
         ),
     ]

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from pmrun.plugins.exchanges.polymarket.news import BookSeen, LevelsSeen, Parsed, PrintSeen
+from pmrun.plugins.exchanges.common.market_news import BookSeen, LevelsSeen, Parsed, PrintSeen
 from pmrun.plugins.executors.paper_exchange import PaperExchange
 from pmrun.plugins.executors.paper_terms import PaperTerms
 from pmrun.plugins.feeds.rows import RowBuilder

@@ -40,7 +40,8 @@ class Polymarket(FeedTerms):
     @asynccontextmanager
     async def connect(self, now: Callable[[], Micros], bell: Bell) -> AsyncIterator["LiveMarkets"]:
         """Find the markets and make their sockets ready; raises DataError or ExchangeError."""
-        from pmrun.plugins.exchanges.polymarket.live_markets import LiveMarkets, real_network
+        from pmrun.plugins.exchanges.common.network import real_network
+        from pmrun.plugins.exchanges.polymarket.live_markets import LiveMarkets
 
         async with (
             trio.open_nursery() as nursery,

@@ -14,7 +14,7 @@ from pmrun.runner.session import Bell
 from pmrun.runner.units import Micros
 
 if TYPE_CHECKING:
-    from pmrun.plugins.exchanges.polymarket.doctor_findings import Finding
+    from pmrun.plugins.exchanges.common.doctor_findings import Finding
     from pmrun.plugins.exchanges.satori.live_markets import LiveMarkets
 
 
@@ -42,7 +42,7 @@ class SatoriFeed(FeedTerms):
     @asynccontextmanager
     async def connect(self, now: Callable[[], Micros], bell: Bell) -> AsyncIterator["LiveMarkets"]:
         """Find the markets and make their socket ready; raises DataError or ExchangeError."""
-        from pmrun.plugins.exchanges.polymarket.live_markets import real_network
+        from pmrun.plugins.exchanges.common.network import real_network
         from pmrun.plugins.exchanges.satori.credentials import required
         from pmrun.plugins.exchanges.satori.live_markets import LiveMarkets
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import msgspec
 
-from pmrun.plugins.exchanges.polymarket.news import (
+from pmrun.plugins.exchanges.common.market_news import (
     BookSeen,
     LevelChange,
     LevelsSeen,
@@ -17,7 +17,7 @@ from pmrun.plugins.exchanges.polymarket.news import (
     TickSeen,
 )
 from pmrun.plugins.exchanges.polymarket.wire import parse_frame
-from pmrun.plugins.exchanges.polymarket.wire_markets import parse_gamma_markets
+from pmrun.plugins.exchanges.polymarket.wire_gamma import parse_gamma_markets
 from pmrun.plugins.feeds.rows import RowBuilder
 from pmrun.plugins.feeds.tape_lines import Line, decode_line, lines_to_the_cut, was_killed, whole_lines
 from pmrun.runner.errors import ConfigError, DataError, ProtocolViolation

@@ -194,6 +194,11 @@ def tell(desk: Desk, *facts: Fact) -> list[Intent]:
     return [intent for fact in facts for intent in desk.handle(fact)]
 
 
+def bought(desk: Desk, size: str, trade: str = "t1", order: int = 1, at: Micros = NOON) -> list[Intent]:
+    """Tell a desk of a fill that settles at once."""
+    return tell(desk, fill_of(desk.orders[OrderNo(order)], size, trade, at), confirmed(order, trade, at))
+
+
 def holding(desk: Desk, outcome: Outcome, shares: str, at: str = "0.40") -> None:
     """Let a desk have bought shares, settled, before the test begins."""
     order = an_order(no=9000 + len(desk.account.fills), outcome=outcome, price=at, size=shares)

@@ -11,9 +11,9 @@ from scenes import (
     a_holding,
     bid,
     book,
+    bought,
     canceled,
     cancels,
-    confirmed,
     failed,
     fill_of,
     later,
@@ -78,11 +78,6 @@ def gaps(intents):
     return [
         (one.market, one.reasons[0].code, one.size / 1e6) for one in only(Refuse, intents) if one.purpose != "quote"
     ]
-
-
-def filled(desk, order, size, trade, at=NOON, settles=True):
-    intents = desk.handle(fill_of(desk.orders[OrderNo(order)], size, trade, at))
-    return intents + (desk.handle(confirmed(order, trade, at)) if settles else [])
 
 
 BOUGHT = [(B, "NO", "BUY", 0.40, 20.0, "hedge")]
@@ -304,14 +299,14 @@ def test_what_filled_while_the_exit_left_is_not_covered_as_well():
     desk, _ = event_desk(DEAR, UNLIKELY)
     holds(desk)
     tell(desk, resting(1), told(LIKELY, later(1), no=1))
-    filled(desk, 1, "12", "t1", later(2))
+    bought(desk, "12", at=later(2))
     assert asked(tell(desk, canceled(1, later(3)))) == [(B, "NO", "BUY", 0.40, 8.0, "hedge")]
 
 
 def test_a_covered_pair_is_held_and_shown_as_covered():
     desk, _ = event_desk(DEAR, LIKELY)
     holds(desk)
-    intents = tell(desk, resting(1)) + filled(desk, 1, "20", "t1")
+    intents = tell(desk, resting(1)) + bought(desk, "20")
     assert asked(intents) == []
     assert (A, "covered_by_sibling", 20.0) in gaps(intents)
     assert (B, "covered_by_sibling", 20.0) in gaps(intents)
@@ -323,7 +318,7 @@ def test_half_a_purchase_covers_half():
     desk, _ = event_desk(DEAR, LIKELY)
     holds(desk)
     tell(desk, resting(1))
-    filled(desk, 1, "12", "t1")
+    bought(desk, "12")
     dearer = book("0.55x500", "0.56x500")
     assert asked(tell(desk, told(dearer, later(1), no=1), canceled(1, later(2)))) == [
         (A, "NO", "SELL", 0.55, 8.0, "hedge")
@@ -334,7 +329,7 @@ def test_a_purchase_that_fails_to_settle_covers_nothing():
     desk, _ = event_desk(DEAR, LIKELY)
     holds(desk)
     tell(desk, resting(1))
-    filled(desk, 1, "20", "t1", settles=False)
+    desk.handle(fill_of(desk.orders[OrderNo(1)], "20", "t1"))
     assert asked(tell(desk, failed(1, "t1", later(1)))) == BOUGHT
 
 
@@ -445,7 +440,7 @@ def test_the_most_an_event_can_lose_is_less_once_it_is_covered():
     tell(desk, told(DEAR), told(LIKELY, no=1))
     holds(desk)
     tell(desk, resting(1))
-    filled(desk, 1, "20", "t1")
+    bought(desk, "20")
     rule.quotes = [bid(YES, "0.01")]
     assert "event_loss" in why(tell(desk, told(DEAR, later(1))))
     costs = sum(state.inventory.cost for state in desk.markets.values())

@@ -14,6 +14,7 @@ from scenes import (
     bid,
     book,
     book_at,
+    bought,
     canceled,
     cancels,
     confirmed,
@@ -244,11 +245,6 @@ def test_settings_that_could_never_sell_are_refused(setting, value):
 def hedged_desk(*quotes, hedging=None, **more):
     components = {"hedging": hedging or HedgeSell(may_take=True)} | more.pop("components", {})
     return make_desk(*quotes, components=components, **more)
-
-
-def bought(desk, size, trade="t1", order=1, at=NOON):
-    """Tell of a fill that settles at once."""
-    return tell(desk, fill_of(desk.orders[order], size, trade, at), confirmed(order, trade, at))
 
 
 def test_a_fill_is_hedged_at_once_for_exactly_the_filled_part():

@@ -35,3 +35,26 @@ def test_no_import_leads_back_to_where_it_came_from():
 def test_the_runner_imports_no_plugin():
     plugins = {(module, other) for module, others in imports().items() for other in others if ".plugins" in other}
     assert {pair for pair in plugins if pair[0].startswith("pmrun.runner")} == set()
+
+
+EXCHANGES = "pmrun.plugins.exchanges."
+
+
+def home(module: str) -> str | None:
+    return module.removeprefix(EXCHANGES).split(".")[0] if module.startswith(EXCHANGES) else None
+
+
+def test_adapters_know_nothing_of_one_another_and_share_what_is_common_to_all():
+    pairs = {
+        (module, other) for module, others in imports().items() for other in others if home(module) and home(other)
+    }
+    assert {(home(module), home(other)) for module, other in pairs if home(module) != home(other)} == {
+        ("embedded", "common"),
+        ("polymarket", "common"),
+        ("satori", "common"),
+        ("verbs", "common"),
+        ("verbs", "polymarket"),
+        ("verbs", "satori"),
+    }
+    shared = {other for module, other in pairs if home(module) == "embedded" and home(other) == "common"}
+    assert shared == {f"{EXCHANGES}common.book_hash"}, "the other side is an implementation of its own"

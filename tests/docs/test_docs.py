@@ -382,7 +382,8 @@ def test_every_check_of_the_doctor_is_in_the_docs():
 def test_every_module_of_the_wire_is_on_the_map():
     section = sections(text_of("09-how-it-is-built.md"), 2)["The wire"]
     named = set(" ".join(code_words(section)).split())
-    modules = {path.stem for path in (ROOT / "plugins" / "exchanges" / "polymarket").glob("[!_]*.py")}
+    folders = [ROOT / "plugins" / "exchanges" / name for name in ("common", "polymarket")]
+    modules = {path.stem for folder in folders for path in folder.glob("[!_]*.py")}
     missing = {name for name in modules - named if not name.startswith(("doctor", "limits_"))}
     assert not missing, f"09: {sorted(missing)}"
 

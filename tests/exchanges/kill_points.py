@@ -9,7 +9,7 @@ from typing import Any
 
 import trio
 
-OURS = ("/exchanges/polymarket/", "/exchanges/satori/", "/runner/session.py", "/runner/live.py")
+OURS = ("/exchanges/common/", "/exchanges/polymarket/", "/exchanges/satori/", "/runner/session.py", "/runner/live.py")
 Kind = str  # the functions that await one another, outermost first, each with the line it awaits on
 
 

@@ -27,9 +27,8 @@ ORDER_PATH = (
     "Trading._counted",
     "Looking.run",
     "Heart.run",
-    "PolymarketExchange.run",
+    "LiveSession.run",
     "PolymarketExchange._reconcile",
-    "SatoriExchange.run",
     "SatoriExchange._reconcile",
     "_holdings.<locals>.ask",
 )

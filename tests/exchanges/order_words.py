@@ -2,6 +2,7 @@
 
 import msgspec
 
+from pmrun.plugins.exchanges.common.order_record import Record
 from pmrun.plugins.exchanges.polymarket.news import (
     MakerFill,
     OrderKind,
@@ -11,10 +12,10 @@ from pmrun.plugins.exchanges.polymarket.news import (
     TradeSeen,
     TradeStatus,
 )
-from pmrun.plugins.exchanges.polymarket.order_record import Record, Snapshot
 from pmrun.plugins.exchanges.polymarket.placing import Placing
 from pmrun.plugins.exchanges.polymarket.rest import Canceling
-from pmrun.plugins.exchanges.polymarket.wire_rest import CancelAnswer, OpenOrder, OrderAnswer, Verdict
+from pmrun.plugins.exchanges.polymarket.snapshot import Snapshot
+from pmrun.plugins.exchanges.polymarket.wire_orders import CancelAnswer, OpenOrder, OrderAnswer, Verdict
 from pmrun.runner.intents import Place, Reason
 from pmrun.runner.market import ConditionId, MarketNo, Outcome, TokenId
 from pmrun.runner.orders import OrderNo, Purpose

@@ -7,8 +7,8 @@ import trio
 from trio.testing import memory_stream_pair
 from trio_websocket import ConnectionClosed, wrap_client_stream, wrap_server_stream
 
-from pmrun.plugins.exchanges.polymarket.news import BookSeen
-from pmrun.plugins.exchanges.polymarket.wire_rest import parse_books
+from pmrun.plugins.exchanges.common.market_news import BookSeen
+from pmrun.plugins.exchanges.polymarket.wire_prices import parse_books
 from pmrun.runner.market import ConditionId, Market, TokenId
 from pmrun.runner.units import Micros, Price, Size
 

@@ -20,15 +20,16 @@ from eth_account import Account
 from trio.testing import MockClock
 from trio_websocket import WebSocketConnection
 
+from pmrun.plugins.exchanges.common.network import Network
 from pmrun.plugins.exchanges.embedded.crowd import Crowd
 from pmrun.plugins.exchanges.embedded.engine import Engine
 from pmrun.plugins.exchanges.embedded.faults import Faults
-from pmrun.plugins.exchanges.embedded.host import Host, HostSettings
+from pmrun.plugins.exchanges.embedded.host import Host
 from pmrun.plugins.exchanges.embedded.memory import MemoryNetwork
+from pmrun.plugins.exchanges.embedded.settings import HostSettings
 from pmrun.plugins.exchanges.embedded.terms import OrderView, TradeView
 from pmrun.plugins.exchanges.embedded.timeline import moved
 from pmrun.plugins.exchanges.polymarket.exchange import PolymarketExchange
-from pmrun.plugins.exchanges.polymarket.live_markets import Network
 from pmrun.runner.assembly import Plan, plan
 from pmrun.runner.book import Book
 from pmrun.runner.compose import compose_config

@@ -10,13 +10,13 @@ import httpx
 import trio
 from rehearsal import Gate, Rehearsal, _Watched, lively_feed, planned
 
+from pmrun.plugins.exchanges.common.network import Network
 from pmrun.plugins.exchanges.embedded.crowd import Crowd
 from pmrun.plugins.exchanges.embedded.engine import Engine
 from pmrun.plugins.exchanges.embedded.memory import MemoryNetwork
 from pmrun.plugins.exchanges.embedded.satori.host import Ground, SatoriAccount, SatoriHost
 from pmrun.plugins.exchanges.embedded.satori.settings import SHARE, SatoriSettings
 from pmrun.plugins.exchanges.embedded.terms import OrderView
-from pmrun.plugins.exchanges.polymarket.live_markets import Network
 from pmrun.plugins.exchanges.satori.exchange import SatoriExchange
 from pmrun.plugins.exchanges.satori.terms import Satori
 from pmrun.runner.live import run_live

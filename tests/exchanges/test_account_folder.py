@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from pmrun.plugins.exchanges.polymarket.account_folder import account_folder
+from pmrun.plugins.exchanges.common.account_folder import account_folder
 
 KEPT = Path("/kept")
 

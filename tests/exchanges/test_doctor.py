@@ -16,17 +16,8 @@ import trio
 from rich.console import Console
 from trio.testing import MockClock
 
-from pmrun.plugins.exchanges.embedded.engine import Engine
-from pmrun.plugins.exchanges.embedded.host import Host, HostSettings
-from pmrun.plugins.exchanges.embedded.identity import checksum
-from pmrun.plugins.exchanges.embedded.memory import MemoryNetwork
-from pmrun.plugins.exchanges.embedded.terms import Reply, SettlementPace
-from pmrun.plugins.exchanges.polymarket import doctor_account, doctor_verb, limits_verb
-from pmrun.plugins.exchanges.polymarket.account_reader import reading
-from pmrun.plugins.exchanges.polymarket.budget import Budget
-from pmrun.plugins.exchanges.polymarket.credentials import Secret
-from pmrun.plugins.exchanges.polymarket.doctor import ACCOUNT, PUBLIC, examine
-from pmrun.plugins.exchanges.polymarket.doctor_findings import (
+from pmrun.plugins.exchanges.common.account_reader import reading
+from pmrun.plugins.exchanges.common.doctor_findings import (
     Finding,
     Level,
     exit_code,
@@ -38,10 +29,22 @@ from pmrun.plugins.exchanges.polymarket.doctor_findings import (
     verdict,
     warning,
 )
-from pmrun.plugins.exchanges.polymarket.live_markets import Network
+from pmrun.plugins.exchanges.common.network import Network
+from pmrun.plugins.exchanges.common.secret import Secret
+from pmrun.plugins.exchanges.embedded.engine import Engine
+from pmrun.plugins.exchanges.embedded.host import Host
+from pmrun.plugins.exchanges.embedded.identity import checksum
+from pmrun.plugins.exchanges.embedded.memory import MemoryNetwork
+from pmrun.plugins.exchanges.embedded.settings import HostSettings
+from pmrun.plugins.exchanges.embedded.terms import Reply, SettlementPace
+from pmrun.plugins.exchanges.polymarket import doctor_account
+from pmrun.plugins.exchanges.polymarket.budget import Budget
+from pmrun.plugins.exchanges.polymarket.doctor import ACCOUNT, PUBLIC, examine
 from pmrun.plugins.exchanges.polymarket.rest import Rest
 from pmrun.plugins.exchanges.polymarket.signing import Signer
 from pmrun.plugins.exchanges.polymarket.transport import Urls
+from pmrun.plugins.exchanges.verbs import doctor as doctor_verb
+from pmrun.plugins.exchanges.verbs import limits as limits_verb
 from pmrun.runner import cli
 from pmrun.runner.account_file import AccountFile
 from pmrun.runner.assembly import Plan, plan
@@ -382,7 +385,7 @@ def test_an_api_secret_that_is_no_base64_is_a_mistake_of_ours(ward):
 def test_the_api_key_that_is_given_is_used_where_it_is_accepted(ward):
     patient = ward()
     made = patient.host._identity.create(ADDRESS, 0)
-    patient.host._welcome(ADDRESS, NOON)
+    patient.host.accounts.welcome(ADDRESS, NOON)
     patient.environment = given_key(made.secret, made.key) | {"POLYMARKET_API_PASSPHRASE": made.passphrase}
     found = patient.looks()
     assert patient.code == 0

@@ -10,33 +10,36 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from pmrun.plugins.exchanges.embedded.channels import Connection
-from pmrun.plugins.exchanges.embedded.engine import Engine
-from pmrun.plugins.exchanges.embedded.fault_script import read_script
-from pmrun.plugins.exchanges.embedded.faults import Faults
-from pmrun.plugins.exchanges.embedded.host import Host, HostSettings
-from pmrun.plugins.exchanges.embedded.identity import ApiKey
-from pmrun.plugins.exchanges.embedded.terms import Request, Ticket, TimeInForce
-from pmrun.plugins.exchanges.embedded.wire_own import NOBODY
-from pmrun.plugins.exchanges.polymarket.book_hash import is_whole
-from pmrun.plugins.exchanges.polymarket.news import (
+from pmrun.plugins.exchanges.common.book_hash import is_whole
+from pmrun.plugins.exchanges.common.market_news import (
     BookSeen,
     LevelsSeen,
     MarketListed,
     MarketResolved,
     News,
-    OrderKind,
-    OrderSeen,
-    OrderStatus,
     PrintSeen,
     TickSeen,
     TouchSeen,
+)
+from pmrun.plugins.exchanges.embedded.channels import Connection
+from pmrun.plugins.exchanges.embedded.engine import Engine
+from pmrun.plugins.exchanges.embedded.fault_script import read_script
+from pmrun.plugins.exchanges.embedded.faults import Faults
+from pmrun.plugins.exchanges.embedded.host import Host
+from pmrun.plugins.exchanges.embedded.identity import ApiKey
+from pmrun.plugins.exchanges.embedded.settings import HostSettings
+from pmrun.plugins.exchanges.embedded.terms import Request, Ticket, TimeInForce
+from pmrun.plugins.exchanges.embedded.wire_own import NOBODY
+from pmrun.plugins.exchanges.polymarket.news import (
+    OrderKind,
+    OrderSeen,
+    OrderStatus,
     TraderSide,
     TradeSeen,
     TradeStatus,
 )
 from pmrun.plugins.exchanges.polymarket.wire import parse_frame
-from pmrun.plugins.exchanges.polymarket.wire_rest import parse_book
+from pmrun.plugins.exchanges.polymarket.wire_prices import parse_book
 from pmrun.runner.book import Book
 from pmrun.runner.errors import ProtocolViolation
 from pmrun.runner.facts import MarketStatus
@@ -110,7 +113,7 @@ class Scene:
 
     def owner(self, address: str) -> ApiKey:
         key = self.host._identity.create(address, 0)
-        self.host._welcome(address, self.at)
+        self.host.accounts.welcome(address, self.at)
         return key
 
     def follow(self, key: ApiKey, *conditions: ConditionId) -> Peer:

@@ -37,12 +37,14 @@ from py_clob_client_v2.http_helpers import helpers
 from py_clob_client_v2.order_utils import ExchangeOrderBuilderV2
 from py_clob_client_v2.order_utils.model.order_data_v2 import order_to_json_v2
 
+from pmrun.plugins.exchanges.common.book_hash import is_whole
 from pmrun.plugins.exchanges.embedded.buckets import TIERS, Bucket
 from pmrun.plugins.exchanges.embedded.engine import Engine
-from pmrun.plugins.exchanges.embedded.host import Host, HostSettings
+from pmrun.plugins.exchanges.embedded.host import Host
 from pmrun.plugins.exchanges.embedded.identity import ApiKey
 from pmrun.plugins.exchanges.embedded.modes import Mode
 from pmrun.plugins.exchanges.embedded.replies import CallRefused
+from pmrun.plugins.exchanges.embedded.settings import HostSettings
 from pmrun.plugins.exchanges.embedded.signed_orders import (
     EXCHANGE_V2,
     EXCHANGE_V3,
@@ -52,8 +54,7 @@ from pmrun.plugins.exchanges.embedded.signed_orders import (
     price_and_size,
 )
 from pmrun.plugins.exchanges.embedded.terms import Reply, Request, TimeInForce
-from pmrun.plugins.exchanges.polymarket import wire_markets, wire_rest
-from pmrun.plugins.exchanges.polymarket.book_hash import is_whole
+from pmrun.plugins.exchanges.polymarket import wire_gamma, wire_markets, wire_orders, wire_prices, wire_rest
 from pmrun.plugins.exchanges.polymarket.news import OrderStatus, TraderSide, TradeStatus
 from pmrun.runner.errors import ConfigError
 from pmrun.runner.facts import MarketStatus
@@ -456,8 +457,8 @@ def test_a_post_only_order_that_crosses_is_refused_and_without_it_trades(scene: 
         client.post_order(client.create_order(bid(price=0.55)), post_only=True)
     assert refused(error) == (400, "invalid post-only order: order crosses book")
     answered = client.post_order(client.create_order(bid(price=0.55)), defer_exec=True)
-    parsed = wire_rest.parse_order_answer(json.dumps(answered))
-    assert (parsed.verdict, parsed.status) == (wire_rest.Verdict.ACCEPTED, OrderStatus.MATCHED)
+    parsed = wire_orders.parse_order_answer(json.dumps(answered))
+    assert (parsed.verdict, parsed.status) == (wire_orders.Verdict.ACCEPTED, OrderStatus.MATCHED)
     assert (parsed.making, parsed.taking) == (5_200_000, 10 * SHARE)
     assert len(parsed.trades) == 1
 
@@ -507,7 +508,7 @@ def test_a_gtd_order_lives_until_a_minute_before_it_says(scene: Scene) -> None:
         client.post_order(client.create_order(bid(expiration=now + 600)), OrderType.GTC)
     assert refused(error) == (400, "invalid expiration")
     client.post_order(client.create_order(bid(expiration=now + 180)), OrderType.GTD)
-    (order,) = wire_rest.parse_open_orders(json.dumps(client.get_open_orders())).rows
+    (order,) = wire_orders.parse_open_orders(json.dumps(client.get_open_orders())).rows
     assert (order.order_type, order.expiration) == ("GTD", NOON + 180 * SECOND)
     scene.wait(119.9)
     assert len(client.get_open_orders()) == 1
@@ -520,7 +521,7 @@ def test_a_batch_has_a_result_for_each_order_even_when_some_fail(scene: Scene) -
     orders = [client.create_order(bid(price=price)) for price in (0.41, 0.42, 0.43)]
     orders[1].signature = orders[0].signature
     answers = client.post_orders([PostOrdersV2Args(order, OrderType.GTC) for order in orders], post_only=True)
-    parsed = wire_rest.parse_order_answers(json.dumps(answers))
+    parsed = wire_orders.parse_order_answers(json.dumps(answers))
     assert [one.verdict for one in parsed] == ["ACCEPTED", "REJECTED", "ACCEPTED"]
     assert (answers[1]["success"], answers[1]["orderID"], parsed[1].reason) == (True, "", "invalid signature")
 
@@ -610,7 +611,7 @@ def test_the_four_cancels(scene: Scene) -> None:
     assert client.cancel_all() == {"canceled": [], "not_canceled": {}}
     sixth = place(RAIN.yes)
     assert client.cancel_all()["canceled"] == [sixth]
-    assert wire_rest.parse_cancel_answer(json.dumps(answered)).canceled == (second,)
+    assert wire_orders.parse_cancel_answer(json.dumps(answered)).canceled == (second,)
 
 
 def test_nobody_cancels_the_orders_of_others(scene: Scene) -> None:
@@ -651,7 +652,7 @@ def test_open_orders_are_listed_in_pages_and_an_ended_one_is_not_readable(monkey
         assert cursors == ["MA==", "Mg==", "NA=="]
         assert [one["id"] for one in client.get_open_orders(OpenOrderParams(id=ids[3]))] == [ids[3]]
         assert client.get_open_orders(OpenOrderParams(market=SNOW.condition)) == []
-        one = wire_rest.parse_open_orders(json.dumps(client.get_order(ids[0]))).rows[0]
+        one = wire_orders.parse_open_orders(json.dumps(client.get_order(ids[0]))).rows[0]
         assert (one.price, one.original_size, one.status) == (4000, 10 * SHARE, OrderStatus.LIVE)
         assert (one.created_at, one.expiration, one.owner) == (NOON, None, client.creds.api_key)
         client.cancel_order(OrderPayload(orderID=ids[0]))
@@ -665,8 +666,8 @@ def test_a_maker_and_a_taker_read_the_same_trade_each_as_its_own(scene: Scene) -
     resting = maker.post_order(maker.create_order(bid(price=0.4, token=RAIN.yes)))["orderID"]
     crossing = taker.post_order(taker.create_order(bid(price=0.6, token=RAIN.no)), defer_exec=True)
     assert crossing["status"] == "matched"
-    (mine,) = wire_rest.parse_own_trades(json.dumps(maker.get_trades())).rows
-    (theirs,) = wire_rest.parse_own_trades(json.dumps(taker.get_trades(TradeParams(id=mine.trade_id)))).rows
+    (mine,) = wire_orders.parse_own_trades(json.dumps(maker.get_trades())).rows
+    (theirs,) = wire_orders.parse_own_trades(json.dumps(taker.get_trades(TradeParams(id=mine.trade_id)))).rows
     assert (mine.trader_side, theirs.trader_side) == (TraderSide.MAKER, TraderSide.TAKER)
     assert mine.status is TradeStatus.MATCHED
     (fill,) = mine.maker_fills
@@ -860,11 +861,11 @@ def test_books_carry_their_best_levels_last_and_the_hash_that_the_client_compute
         raw = client.get_order_book(token)
         sent = dict(raw)
         assert client.get_order_book_hash(raw) == sent["hash"]
-        seen = wire_rest.parse_book(json.dumps(sent))
+        seen = wire_prices.parse_book(json.dumps(sent))
         assert is_whole(seen, tick=RAIN.tick, min_order_size=RAIN.min_order_size, neg_risk=False)
         assert [level["price"] for level in sent["bids"]][-1] == "0.48"
         assert [level["price"] for level in sent["asks"]][-1] == "0.52"
-    two = wire_rest.parse_books(
+    two = wire_prices.parse_books(
         json.dumps(client.get_order_books([BookParams(RAIN.yes), BookParams("1"), BookParams(RAIN.no)]))
     )
     assert [one.token for one in two] == [RAIN.yes, RAIN.no]
@@ -950,29 +951,29 @@ def test_rewards_are_listed_and_nothing_was_earned(scene: Scene) -> None:
 @pytest.mark.parametrize("listed", [RAIN, SNOW, HAIL, market("fog", fees=FeeTerms(rate_ppm=72_500, exponent=2))])
 def test_a_market_survives_its_gamma_listing(listed: Market) -> None:
     scene = Scene(listed)
-    (found,) = wire_markets.parse_gamma_page(scene.get("/markets/keyset").body).rows
+    (found,) = wire_gamma.parse_gamma_page(scene.get("/markets/keyset").body).rows
     assert found == listed
-    (found,) = wire_markets.parse_gamma_markets(scene.get("/markets", limit=5).body)
+    (found,) = wire_gamma.parse_gamma_markets(scene.get("/markets", limit=5).body)
     assert found == listed
     row = json.loads(scene.get(f"/markets/slug/{listed.slug}").body)
     assert json.loads(row["outcomes"]) == list(listed.outcomes)
     assert json.loads(scene.get(f"/markets/{row['id']}").body) == row
     scene.engine.resolve(0, ONE, scene.at)
-    assert wire_markets.parse_gamma_page(scene.get("/markets/keyset").body).rows == ()
-    (settled,) = wire_markets.parse_gamma_page(scene.get("/markets/keyset", closed="true").body).rows
+    assert wire_gamma.parse_gamma_page(scene.get("/markets/keyset").body).rows == ()
+    (settled,) = wire_gamma.parse_gamma_page(scene.get("/markets/keyset", closed="true").body).rows
     assert (settled.settled_yes, settled.accepting_orders) == (ONE, False)
 
 
 def test_gamma_lists_in_pages_that_end_without_a_cursor(scene: Scene) -> None:
-    first = wire_markets.parse_gamma_page(scene.get("/markets/keyset", limit=2).body)
-    rest = wire_markets.parse_gamma_page(scene.get("/markets/keyset", limit=2, after_cursor=first.next_cursor).body)
+    first = wire_gamma.parse_gamma_page(scene.get("/markets/keyset", limit=2).body)
+    rest = wire_gamma.parse_gamma_page(scene.get("/markets/keyset", limit=2, after_cursor=first.next_cursor).body)
     assert [one.slug for one in (*first.rows, *rest.rows)] == ["rain", "snow", "hail"]
     assert rest.next_cursor is None
     assert scene.get("/markets/keyset", offset=2).status == 422
     assert scene.get("/markets/keyset", after_cursor="nonsense").status == 422
 
     def slugs(**query: Any) -> list[str]:
-        return [one.slug for one in wire_markets.parse_gamma_page(scene.get("/markets/keyset", **query).body).rows]
+        return [one.slug for one in wire_gamma.parse_gamma_page(scene.get("/markets/keyset", **query).body).rows]
 
     assert slugs(condition_ids=[RAIN.condition, SNOW.condition]) == ["rain", "snow"]
     assert slugs(clob_token_ids=[SNOW.no]) == ["snow"]
@@ -994,7 +995,7 @@ def test_the_data_api_reports_what_is_held_and_traded(scene: Scene) -> None:
     assert second["pagination"]["has_more"] is False
     assert json.loads(scene.get("/value", user=ADDRESS).body)[0]["value"] == 15.25
     scene.engine.crowd_take(0, Side.SELL, Price(4800), Size(SHARE), scene.at)
-    (trade,) = wire_rest.parse_reported_trades(scene.get("/trades", market=RAIN.condition).body)
+    (trade,) = wire_prices.parse_reported_trades(scene.get("/trades", market=RAIN.condition).body)
     assert (trade.token, trade.price, trade.side) == (RAIN.yes, Decimal("0.48"), Side.SELL)
     assert scene.get("/positions", user="me").status == 400
 

@@ -20,13 +20,13 @@ from pmrun.plugins.exchanges.embedded.fault_terms import OF_POLYMARKET, OF_SATOR
 from pmrun.plugins.exchanges.embedded.faults import Faults
 from pmrun.plugins.exchanges.embedded.terms import Reply, Request
 from pmrun.plugins.exchanges.polymarket.wire import parse_frame
-from pmrun.plugins.exchanges.polymarket.wire_rest import (
+from pmrun.plugins.exchanges.polymarket.wire_orders import (
     Verdict,
-    parse_error,
     parse_open_orders,
     parse_order_answer,
     parse_own_trades,
 )
+from pmrun.plugins.exchanges.polymarket.wire_rest import parse_error
 from pmrun.runner.errors import ConfigError, ProtocolViolation
 from pmrun.runner.facts import MarketStatus
 from pmrun.runner.market import ConditionId, Market, TokenId

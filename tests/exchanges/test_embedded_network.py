@@ -21,11 +21,12 @@ from websockets.exceptions import InvalidStatus
 from pmrun.plugins.exchanges.embedded.address import parse_bind
 from pmrun.plugins.exchanges.embedded.crowd import Crowd
 from pmrun.plugins.exchanges.embedded.engine import Engine
-from pmrun.plugins.exchanges.embedded.host import Host, HostSettings
+from pmrun.plugins.exchanges.embedded.host import Host
 from pmrun.plugins.exchanges.embedded.memory import MemoryNetwork
 from pmrun.plugins.exchanges.embedded.outbox import Outbox
 from pmrun.plugins.exchanges.embedded.ports import SOCKET_PATHS
 from pmrun.plugins.exchanges.embedded.server import serve
+from pmrun.plugins.exchanges.embedded.settings import HostSettings
 from pmrun.plugins.exchanges.embedded.terms import Reply
 from pmrun.plugins.exchanges.embedded.timeline import moved
 from pmrun.plugins.feeds.sim.sim import Simulated

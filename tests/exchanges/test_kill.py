@@ -12,7 +12,7 @@ from pmrun.plugins.exchanges.embedded.fault_script import read_script
 from pmrun.plugins.exchanges.embedded.faults import Faults
 
 SEED = 3
-ORDERS = ("trading.", "looking.", "heart.", "account.connected", "exchange.")
+ORDERS = ("trading.", "looking.", "heart.", "account.connected", "exchange.", "live_session.")
 
 
 @pytest.fixture

@@ -25,11 +25,12 @@ from order_words import (
     trade,
 )
 
+from pmrun.plugins.exchanges.common.known_orders import SURE
+from pmrun.plugins.exchanges.common.order_record import Record
 from pmrun.plugins.exchanges.polymarket.fills import foreign_tokens
-from pmrun.plugins.exchanges.polymarket.life import SURE, OrderLife
+from pmrun.plugins.exchanges.polymarket.life import OrderLife
 from pmrun.plugins.exchanges.polymarket.news import OrderKind, OrderSeen, OrderStatus, TradeSeen, TradeStatus
-from pmrun.plugins.exchanges.polymarket.order_record import Record
-from pmrun.plugins.exchanges.polymarket.wire_rest import OpenOrder, Verdict
+from pmrun.plugins.exchanges.polymarket.wire_orders import OpenOrder, Verdict
 from pmrun.runner.facts import Fact, Filled, OrderNews, Settled
 from pmrun.runner.market import FeeTerms
 from pmrun.runner.orders import News, Settlement

@@ -24,14 +24,15 @@ from order_words import (
 from polymarket_peers import market
 from trio.testing import MockClock as Clock
 
+from pmrun.plugins.exchanges.common.quarantine import Quarantine
+from pmrun.plugins.exchanges.common.trading_terms import Caps
 from pmrun.plugins.exchanges.polymarket.errors_table import Reaction
 from pmrun.plugins.exchanges.polymarket.life import OrderLife
 from pmrun.plugins.exchanges.polymarket.news import OrderStatus
 from pmrun.plugins.exchanges.polymarket.outcomes import CallFailed, IncompleteSnapshot, Lost, Rejected
-from pmrun.plugins.exchanges.polymarket.quarantine import Quarantine
 from pmrun.plugins.exchanges.polymarket.trading import Trading
-from pmrun.plugins.exchanges.polymarket.trading_terms import Caps, Pace, Told
-from pmrun.plugins.exchanges.polymarket.wire_rest import CancelAnswer
+from pmrun.plugins.exchanges.polymarket.trading_terms import Pace, Told
+from pmrun.plugins.exchanges.polymarket.wire_orders import CancelAnswer
 from pmrun.runner.facts import Fact, MarketStatus, OrderNews, StatusChanged
 from pmrun.runner.intents import Cancel, CancelAll, Reason
 from pmrun.runner.market import FeeTerms, MarketNo

@@ -8,7 +8,7 @@ import pytest
 from msgspec.structs import replace
 from rehearsal import ARMED, KEY, Rehearsal
 
-from pmrun.plugins.exchanges.embedded.host import HostSettings
+from pmrun.plugins.exchanges.embedded.settings import HostSettings
 from pmrun.runner.assembly import plan
 from pmrun.runner.compose import compose_config
 from pmrun.runner.facts import Fact, Filled, Listed, each

@@ -11,13 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from polymarket_peers import T0, a_print, book, change, gamma, market
 
-from pmrun.plugins.exchanges.polymarket.book_hash import book_hash
-from pmrun.plugins.exchanges.polymarket.local_book import LocalBook
-from pmrun.plugins.exchanges.polymarket.local_books import LocalBooks, Requests
-from pmrun.plugins.exchanges.polymarket.news import BookSeen, LevelsSeen, PrintSeen
+from pmrun.plugins.exchanges.common.book_hash import book_hash
+from pmrun.plugins.exchanges.common.local_book import LocalBook
+from pmrun.plugins.exchanges.common.local_books import LocalBooks, Requests
+from pmrun.plugins.exchanges.common.market_news import BookSeen, LevelsSeen, PrintSeen
 from pmrun.plugins.exchanges.polymarket.wire import parse_frame
-from pmrun.plugins.exchanges.polymarket.wire_markets import parse_gamma_markets
-from pmrun.plugins.exchanges.polymarket.wire_rest import parse_books
+from pmrun.plugins.exchanges.polymarket.wire_gamma import parse_gamma_markets
+from pmrun.plugins.exchanges.polymarket.wire_prices import parse_books
 from pmrun.plugins.executors.fill import Queue
 from pmrun.plugins.executors.paper import Paper
 from pmrun.plugins.feeds.tape import Tape

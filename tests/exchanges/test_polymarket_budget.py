@@ -7,8 +7,9 @@ import trio
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pmrun.plugins.exchanges.polymarket.budget import STANDARD, TIERS, Budget, Kind
-from pmrun.plugins.exchanges.polymarket.retries import Backoff, retried
+from pmrun.plugins.exchanges.common.calls import Kind
+from pmrun.plugins.exchanges.common.retries import Backoff, retried
+from pmrun.plugins.exchanges.polymarket.budget import STANDARD, TIERS, Budget
 from pmrun.plugins.exchanges.polymarket.wire_rest import ErrorAnswer
 from pmrun.runner.units import SECOND, Micros
 

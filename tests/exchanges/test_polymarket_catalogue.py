@@ -10,7 +10,7 @@ from pmrun.plugins.exchanges.polymarket.errors_table import Reaction
 from pmrun.plugins.exchanges.polymarket.outcomes import CallFailed
 from pmrun.plugins.exchanges.polymarket.transport import Answer, Urls
 from pmrun.plugins.exchanges.polymarket.wire_markets import MarketRewards
-from pmrun.plugins.exchanges.polymarket.wire_rest import parse_books
+from pmrun.plugins.exchanges.polymarket.wire_prices import parse_books
 from pmrun.runner.errors import DataError, ProtocolViolation
 from pmrun.runner.market import RewardTerms
 from pmrun.runner.units import Cash, Micros, Price, Size

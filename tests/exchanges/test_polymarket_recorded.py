@@ -9,40 +9,40 @@ from pathlib import Path
 
 import pytest
 
-from pmrun.plugins.exchanges.polymarket.book_hash import book_hash, is_whole, last_trade_text
-from pmrun.plugins.exchanges.polymarket.news import (
+from pmrun.plugins.exchanges.common.book_hash import book_hash, is_whole, last_trade_text
+from pmrun.plugins.exchanges.common.market_news import (
     BookSeen,
     LevelChange,
     LevelsSeen,
     MarketListed,
     News,
-    OrderKind,
-    OrderSeen,
-    OrderStatus,
     PrintSeen,
     TickSeen,
     TouchSeen,
+)
+from pmrun.plugins.exchanges.polymarket.news import (
+    OrderKind,
+    OrderSeen,
+    OrderStatus,
     TraderSide,
     TradeSeen,
     TradeStatus,
 )
 from pmrun.plugins.exchanges.polymarket.wire import parse_frame
+from pmrun.plugins.exchanges.polymarket.wire_gamma import parse_gamma_markets, parse_gamma_page
 from pmrun.plugins.exchanges.polymarket.wire_markets import (
     parse_clob_markets,
     parse_clob_page,
-    parse_gamma_markets,
-    parse_gamma_page,
     parse_market_terms,
     parse_simplified_page,
 )
-from pmrun.plugins.exchanges.polymarket.wire_rest import (
+from pmrun.plugins.exchanges.polymarket.wire_orders import Verdict, parse_order_answer
+from pmrun.plugins.exchanges.polymarket.wire_prices import (
     LastTrade,
-    Verdict,
     parse_book,
     parse_books,
     parse_last_trade_price,
     parse_midpoint,
-    parse_order_answer,
     parse_price_history,
     parse_reported_trades,
 )

@@ -10,8 +10,8 @@ import pytest
 import trio
 from polymarket_peers import T0, URL, Venue, a_print, book, change, gamma, market, now
 
-from pmrun.plugins.exchanges.polymarket.live_markets import Network
-from pmrun.plugins.exchanges.polymarket.local_books import LocalBooks
+from pmrun.plugins.exchanges.common.local_books import LocalBooks
+from pmrun.plugins.exchanges.common.network import Network
 from pmrun.plugins.exchanges.polymarket.record_verb import main, record_feed
 from pmrun.plugins.exchanges.polymarket.recorder import record
 from pmrun.plugins.exchanges.polymarket.tape_writer import TapeWriter

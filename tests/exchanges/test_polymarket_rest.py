@@ -17,15 +17,16 @@ import pytest
 import trio
 from order_words import unsaid
 
-from pmrun.plugins.exchanges.polymarket.audit import Exchanged
-from pmrun.plugins.exchanges.polymarket.budget import Budget, Kind
-from pmrun.plugins.exchanges.polymarket.credentials import ApiKey, Secret
+from pmrun.plugins.exchanges.common.calls import Exchanged, Kind
+from pmrun.plugins.exchanges.common.secret import Secret
+from pmrun.plugins.exchanges.polymarket.budget import Budget
+from pmrun.plugins.exchanges.polymarket.credentials import ApiKey
 from pmrun.plugins.exchanges.polymarket.errors_table import Reaction
 from pmrun.plugins.exchanges.polymarket.outcomes import CallFailed, IncompleteSnapshot, Lost, Rejected
 from pmrun.plugins.exchanges.polymarket.rest import Rest
 from pmrun.plugins.exchanges.polymarket.signing import SignedOrder, Signer
 from pmrun.plugins.exchanges.polymarket.transport import Urls
-from pmrun.plugins.exchanges.polymarket.wire_rest import CancelAnswer, OrderAnswer, Verdict
+from pmrun.plugins.exchanges.polymarket.wire_orders import CancelAnswer, OrderAnswer, Verdict
 from pmrun.runner.errors import ConfigError, ProtocolViolation
 from pmrun.runner.market import ConditionId, TokenId
 from pmrun.runner.units import SECOND, Micros, Price, Side, Size

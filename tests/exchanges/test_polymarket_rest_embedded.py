@@ -11,20 +11,21 @@ import pytest
 import trio
 from order_words import unsaid
 
+from pmrun.plugins.exchanges.common.secret import Secret
 from pmrun.plugins.exchanges.embedded.engine import Engine
-from pmrun.plugins.exchanges.embedded.host import Host, HostSettings
+from pmrun.plugins.exchanges.embedded.host import Host
 from pmrun.plugins.exchanges.embedded.modes import Mode
+from pmrun.plugins.exchanges.embedded.settings import HostSettings
 from pmrun.plugins.exchanges.embedded.signed_orders import EXCHANGE_V2
 from pmrun.plugins.exchanges.embedded.terms import Request
 from pmrun.plugins.exchanges.polymarket.budget import Budget
-from pmrun.plugins.exchanges.polymarket.credentials import Secret
 from pmrun.plugins.exchanges.polymarket.errors_table import Reaction
 from pmrun.plugins.exchanges.polymarket.news import OrderStatus, TraderSide, TradeStatus
 from pmrun.plugins.exchanges.polymarket.outcomes import IncompleteSnapshot, Lost, Rejected
 from pmrun.plugins.exchanges.polymarket.rest import Rest
 from pmrun.plugins.exchanges.polymarket.signing import SignedOrder, Signer
 from pmrun.plugins.exchanges.polymarket.transport import Urls
-from pmrun.plugins.exchanges.polymarket.wire_rest import CancelAnswer, OrderAnswer, Verdict
+from pmrun.plugins.exchanges.polymarket.wire_orders import CancelAnswer, OrderAnswer, Verdict
 from pmrun.runner.market import ConditionId, Market, TokenId
 from pmrun.runner.units import SECOND, Cash, Micros, Price, Side, Size
 

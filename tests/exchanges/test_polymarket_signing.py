@@ -27,9 +27,9 @@ from py_clob_client_v2.order_utils import SignatureTypeV2
 from py_clob_client_v2.order_utils.exchange_order_builder_v2 import ExchangeOrderBuilderV2
 from py_clob_client_v2.signer import Signer as LibrarySigner
 
+from pmrun.plugins.exchanges.common.secret import Secret
 from pmrun.plugins.exchanges.polymarket.credentials import (
     ApiKey,
-    Secret,
     parse_api_key,
     read_api_key,
     read_funder,

@@ -9,9 +9,10 @@ import trio
 from polymarket_peers import T0, URL, Notes, Venue, book, change, market, now
 from trio_websocket import ConnectionClosed
 
-from pmrun.plugins.exchanges.polymarket.local_books import LocalBooks
-from pmrun.plugins.exchanges.polymarket.sockets import KeptSocket, Pace, dialer
-from pmrun.plugins.exchanges.polymarket.streams import MarketStreams, UserSocket, groups_of
+from pmrun.plugins.exchanges.common.local_books import LocalBooks
+from pmrun.plugins.exchanges.common.sockets import KeptSocket, Pace, dialer
+from pmrun.plugins.exchanges.polymarket.streams import MarketStreams, groups_of
+from pmrun.plugins.exchanges.polymarket.user_stream import UserSocket
 from pmrun.plugins.exchanges.polymarket.watch import Patience, Watchdog
 from pmrun.runner.errors import ExchangeError
 from pmrun.runner.market import TokenId
@@ -541,7 +542,7 @@ async def test_a_refused_handshake_on_a_real_socket_harms_nobody_else(nursery):
 
 def test_a_lost_connection_is_what_the_library_says_it_is():
     """Nothing but broken connections leads to a reconnect; the list is the library's own errors."""
-    from pmrun.plugins.exchanges.polymarket.sockets import BROKEN
+    from pmrun.plugins.exchanges.common.sockets import BROKEN
 
     assert ConnectionClosed in BROKEN
     assert not any(issubclass(KeyError, kind) for kind in BROKEN)

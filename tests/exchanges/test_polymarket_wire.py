@@ -12,29 +12,39 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pmrun.plugins.exchanges.polymarket import wire_fields, wire_markets, wire_rest
-from pmrun.plugins.exchanges.polymarket.book_hash import book_hash, is_whole, last_trade_text
-from pmrun.plugins.exchanges.polymarket.news import (
+from pmrun.plugins.exchanges.common.book_hash import book_hash, is_whole, last_trade_text
+from pmrun.plugins.exchanges.common.market_news import (
     BookSeen,
     LevelChange,
     LevelsSeen,
-    MakerFill,
     MarketListed,
     MarketResolved,
     News,
-    OrderKind,
-    OrderSeen,
-    OrderStatus,
     Parsed,
     PrintSeen,
     TickSeen,
     TouchSeen,
+)
+from pmrun.plugins.exchanges.polymarket import (
+    wire_fields,
+    wire_gamma,
+    wire_markets,
+    wire_orders,
+    wire_pages,
+    wire_prices,
+    wire_rest,
+)
+from pmrun.plugins.exchanges.polymarket.news import (
+    MakerFill,
+    OrderKind,
+    OrderSeen,
+    OrderStatus,
     TraderSide,
     TradeSeen,
     TradeStatus,
 )
 from pmrun.plugins.exchanges.polymarket.wire import parse_frame
-from pmrun.plugins.exchanges.polymarket.wire_rest import Verdict
+from pmrun.plugins.exchanges.polymarket.wire_orders import Verdict
 from pmrun.runner.errors import ProtocolViolation
 from pmrun.runner.market import ConditionId, FeeTerms, Market, RewardTerms, TokenId
 from pmrun.runner.units import (
@@ -484,36 +494,36 @@ def test_a_takers_trade_is_whole_without_its_makers() -> None:
 
 
 def test_an_accepted_order_is_one_with_an_id_and_no_complaint() -> None:
-    live = wire_rest.parse_order_answer(message("rest_order_live"))
+    live = wire_orders.parse_order_answer(message("rest_order_live"))
     assert (live.verdict, live.order_id, live.status) == (Verdict.ACCEPTED, "0x0b1", OrderStatus.LIVE)
     assert (live.making, live.taking, live.trades) == (0, 0, ())
 
 
 def test_success_with_an_error_text_is_a_rejection() -> None:
-    refused = wire_rest.parse_order_answer(message("rest_order_rejected"))
+    refused = wire_orders.parse_order_answer(message("rest_order_rejected"))
     assert (refused.verdict, refused.order_id) == (Verdict.REJECTED, None)
     assert refused.reason == "invalid post-only order: order crosses book"
 
 
 def test_an_unmatched_order_has_to_be_looked_up() -> None:
-    unsure = wire_rest.parse_order_answer(message("rest_order_unmatched"))
+    unsure = wire_orders.parse_order_answer(message("rest_order_unmatched"))
     assert (unsure.verdict, unsure.status) == (Verdict.UNSURE, OrderStatus.UNMATCHED)
     assert (unsure.making, unsure.taking) == (2_600_000, 5_000_000)
 
 
 def test_a_batch_is_answered_leg_by_leg() -> None:
-    legs = wire_rest.parse_order_answers(f"[{message('rest_order_live')},{message('rest_order_rejected')}]")
+    legs = wire_orders.parse_order_answers(f"[{message('rest_order_live')},{message('rest_order_rejected')}]")
     assert [leg.verdict for leg in legs] == [Verdict.ACCEPTED, Verdict.REJECTED]
 
 
 def test_a_cancel_says_what_it_could_not_cancel() -> None:
-    answer = wire_rest.parse_cancel_answer(message("rest_cancel"))
-    assert answer == wire_rest.CancelAnswer(("0x0b1",), {"0x0b2": "order already matched"}, answer.said)
+    answer = wire_orders.parse_cancel_answer(message("rest_cancel"))
+    assert answer == wire_orders.CancelAnswer(("0x0b1",), {"0x0b2": "order already matched"}, answer.said)
     assert "order already matched" in answer.said
 
 
 def test_open_orders_come_in_shares_and_seconds() -> None:
-    page = wire_rest.parse_open_orders(message("rest_open_orders"))
+    page = wire_orders.parse_open_orders(message("rest_open_orders"))
     assert page.next_cursor is None
     (order,) = page.rows
     assert (order.side, order.price, order.original_size, order.size_matched) == ("SELL", 5200, 10 * SHARE, 2 * SHARE)
@@ -522,12 +532,12 @@ def test_open_orders_come_in_shares_and_seconds() -> None:
 
 
 def test_an_empty_page_may_be_null() -> None:
-    assert wire_rest.parse_open_orders('{"data": null, "next_cursor": "LTE="}') == wire_markets.Page((), says_last=True)
-    assert wire_rest.parse_open_orders('{"data": []}').rows == ()
+    assert wire_orders.parse_open_orders('{"data": null, "next_cursor": "LTE="}') == wire_pages.Page((), says_last=True)
+    assert wire_orders.parse_open_orders('{"data": []}').rows == ()
 
 
 def test_own_trades_read_as_the_user_channel_tells_them() -> None:
-    page = wire_rest.parse_own_trades(message("rest_own_trades"))
+    page = wire_orders.parse_own_trades(message("rest_own_trades"))
     assert page.next_cursor == "MTA="
     (row,) = page.rows
     assert row == msgspec.structs.replace(
@@ -537,7 +547,7 @@ def test_own_trades_read_as_the_user_channel_tells_them() -> None:
 
 
 def test_a_gamma_market_becomes_exact_terms() -> None:
-    first, second = wire_markets.parse_gamma_markets(message("gamma_markets"))
+    first, second = wire_gamma.parse_gamma_markets(message("gamma_markets"))
     assert first == Market(
         condition=RAIN,
         question="Will it rain in Ghent on Friday?",
@@ -578,13 +588,13 @@ def test_a_gamma_market_becomes_exact_terms() -> None:
 def test_a_gamma_market_that_cannot_be_traded_by_is_refused(fields: dict[str, Any], says: str) -> None:
     market = json.loads(message("gamma_markets"))[0]
     with pytest.raises(ProtocolViolation, match=says):
-        wire_markets.parse_gamma_markets(json.dumps([{**market, **fields}]))
+        wire_gamma.parse_gamma_markets(json.dumps([{**market, **fields}]))
 
 
 def test_a_gamma_page_ends_where_the_cursor_is_absent() -> None:
-    page = wire_markets.parse_gamma_page(f'{{"markets": {message("gamma_markets")}, "next_cursor": "abc"}}')
+    page = wire_gamma.parse_gamma_page(f'{{"markets": {message("gamma_markets")}, "next_cursor": "abc"}}')
     assert (len(page.rows), page.next_cursor) == (2, "abc")
-    assert wire_markets.parse_gamma_page('{"markets": []}') == wire_markets.Page(())
+    assert wire_gamma.parse_gamma_page('{"markets": []}') == wire_pages.Page(())
 
 
 def test_clob_listings_read_in_all_three_lengths() -> None:
@@ -640,25 +650,29 @@ def test_a_reward_listing_with_a_negative_rate_is_refused() -> None:
 
 
 def test_a_reported_trade_keeps_every_decimal_and_its_own_type() -> None:
-    (trade,) = wire_rest.parse_reported_trades(message("data_api_trades"))
+    (trade,) = wire_prices.parse_reported_trades(message("data_api_trades"))
     assert (trade.size, trade.price) == (Decimal("24.21"), Decimal("0.7199998559995968"))
     assert (trade.at, trade.side, trade.event) == (at(8000), Side.BUY, "ghent-weather")
 
 
 SMALL: list[tuple[Callable[[str], Any], str, Any]] = [
-    (wire_rest.parse_midpoint, '{"mid": "0.00005"}', HalfPrice(1)),
-    (wire_rest.parse_midpoint, '{"mid_price": 0.455}', HalfPrice(9100)),
-    (wire_rest.parse_last_trade_price, '{"price": "0.5", "side": ""}', None),
+    (wire_prices.parse_midpoint, '{"mid": "0.00005"}', HalfPrice(1)),
+    (wire_prices.parse_midpoint, '{"mid_price": 0.455}', HalfPrice(9100)),
+    (wire_prices.parse_last_trade_price, '{"price": "0.5", "side": ""}', None),
     (
-        wire_rest.parse_last_trade_price,
+        wire_prices.parse_last_trade_price,
         '{"price": "0.45", "side": "SELL"}',
-        wire_rest.LastTrade(Price(4500), Side.SELL),
+        wire_prices.LastTrade(Price(4500), Side.SELL),
     ),
-    (wire_rest.parse_price_history, '{"history": [{"t": 1767225600, "p": 0.5}]}', (wire_rest.PricePoint(at(0), 0.5),)),
-    (wire_rest.parse_tick_size, '{"minimum_tick_size": 0.0025}', 25),
-    (wire_rest.parse_neg_risk, '{"neg_risk": true}', True),
-    (wire_rest.parse_fee_rate, '{"base_fee": "30"}', 30),
-    (wire_rest.parse_fee_rate, '{"base_fee": 0}', 0),
+    (
+        wire_prices.parse_price_history,
+        '{"history": [{"t": 1767225600, "p": 0.5}]}',
+        (wire_prices.PricePoint(at(0), 0.5),),
+    ),
+    (wire_prices.parse_tick_size, '{"minimum_tick_size": 0.0025}', 25),
+    (wire_prices.parse_neg_risk, '{"neg_risk": true}', True),
+    (wire_prices.parse_fee_rate, '{"base_fee": "30"}', 30),
+    (wire_prices.parse_fee_rate, '{"base_fee": 0}', 0),
     (wire_rest.parse_error, '{"error": "Too Many Requests"}', wire_rest.ErrorAnswer("Too Many Requests")),
     (wire_rest.parse_error, "<html>\n<b>no</b>", wire_rest.ErrorAnswer("<html>")),
     (
@@ -677,13 +691,13 @@ def test_small_answers_are_read_exactly(parse: Callable[[str], Any], raw: str, e
 @pytest.mark.parametrize(
     ("parse", "raw", "says"),
     [
-        (wire_rest.parse_midpoint, "{}", "mid is missing"),
-        (wire_rest.parse_midpoint, '{"mid": "0.00001"}', "mid '0.00001'"),
-        (wire_rest.parse_tick_size, '{"minimum_tick_size": 0.03}', "minimum_tick_size"),
-        (wire_rest.parse_neg_risk, "{}", "neg_risk"),
-        (wire_rest.parse_fee_rate, '{"base_fee": "0.5"}', "base_fee"),
-        (wire_rest.parse_order_answer, "<html>", "order answer"),
-        (wire_rest.parse_cancel_answer, "{}", "canceled"),
+        (wire_prices.parse_midpoint, "{}", "mid is missing"),
+        (wire_prices.parse_midpoint, '{"mid": "0.00001"}', "mid '0.00001'"),
+        (wire_prices.parse_tick_size, '{"minimum_tick_size": 0.03}', "minimum_tick_size"),
+        (wire_prices.parse_neg_risk, "{}", "neg_risk"),
+        (wire_prices.parse_fee_rate, '{"base_fee": "0.5"}', "base_fee"),
+        (wire_orders.parse_order_answer, "<html>", "order answer"),
+        (wire_orders.parse_cancel_answer, "{}", "canceled"),
     ],
 )
 def test_a_small_answer_that_is_wrong_is_refused(parse: Callable[[str], Any], raw: str, says: str) -> None:

@@ -22,13 +22,13 @@ from pmrun.plugins.exchanges.embedded.crowd import Crowd
 from pmrun.plugins.exchanges.embedded.engine import Engine
 from pmrun.plugins.exchanges.embedded.fault_script import load_script, read_script
 from pmrun.plugins.exchanges.embedded.faults import Faults
-from pmrun.plugins.exchanges.embedded.host import HostSettings
 from pmrun.plugins.exchanges.embedded.joint import Joint
 from pmrun.plugins.exchanges.embedded.memory import MemoryNetwork
 from pmrun.plugins.exchanges.embedded.protocols import Speaks, addresses, lot_of, open_host
 from pmrun.plugins.exchanges.embedded.satori.host import Ground, SatoriHost
 from pmrun.plugins.exchanges.embedded.satori.settings import SHARE
 from pmrun.plugins.exchanges.embedded.server import serve
+from pmrun.plugins.exchanges.embedded.settings import HostSettings
 from pmrun.plugins.exchanges.embedded.terms import Ticket
 from pmrun.plugins.exchanges.embedded.timeline import moved
 from pmrun.plugins.feeds.sim.sim import Simulated

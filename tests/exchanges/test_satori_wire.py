@@ -7,13 +7,16 @@ import httpx
 import pytest
 import trio
 
-from pmrun.plugins.exchanges.polymarket.order_record import Record
-from pmrun.plugins.exchanges.satori.credentials import Secret, one_time_code, read_credentials, required
+from pmrun.plugins.exchanges.common.order_record import Record
+from pmrun.plugins.exchanges.common.secret import Secret
+from pmrun.plugins.exchanges.satori.credentials import one_time_code, read_credentials, required
 from pmrun.plugins.exchanges.satori.errors_table import HALTS, Reaction, rule
 from pmrun.plugins.exchanges.satori.life import OrderLife
 from pmrun.plugins.exchanges.satori.rest import Lost, Rejected, Rest
 from pmrun.plugins.exchanges.satori.terms import FEES
-from pmrun.plugins.exchanges.satori.wire import parse_book, parse_frame, parse_market, parse_order
+from pmrun.plugins.exchanges.satori.wire import parse_order
+from pmrun.plugins.exchanges.satori.wire_frames import parse_frame
+from pmrun.plugins.exchanges.satori.wire_markets import parse_book, parse_market
 from pmrun.runner.errors import ConfigError, ProtocolViolation
 from pmrun.runner.facts import Filled, OrderNews
 from pmrun.runner.intents import Place, Reason

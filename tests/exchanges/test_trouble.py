@@ -1,6 +1,6 @@
 """An exchange that is away is told of when it goes, once a minute, and when it is back."""
 
-from pmrun.plugins.exchanges.polymarket.trouble import Trouble
+from pmrun.plugins.exchanges.common.trouble import Trouble
 from pmrun.runner.units import SECOND, Micros
 
 

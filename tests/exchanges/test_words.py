@@ -6,7 +6,7 @@ from contextlib import closing
 import pytest
 from rehearsal import AT_THE_TOUCH, KEY, LIVELY, Rehearsal, lively_feed
 
-from pmrun.plugins.exchanges.polymarket.words import LONGEST, clipped
+from pmrun.plugins.exchanges.common.words import LONGEST, clipped
 
 SEED = 4
 

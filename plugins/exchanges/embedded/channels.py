@@ -6,8 +6,8 @@ from typing import Any, Protocol
 import msgspec
 
 from pmrun.plugins.exchanges.embedded.identity import ApiKey
+from pmrun.plugins.exchanges.embedded.notices import MarketNotice, Notice, UserNotice
 from pmrun.plugins.exchanges.embedded.replies import encode
-from pmrun.plugins.exchanges.embedded.wire_out import MarketNotice, Notice, UserNotice
 from pmrun.runner.market import ConditionId, TokenId
 
 MARKET_PATH, USER_PATH = "/ws/market", "/ws/user"

@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any, Protocol
 
-from pmrun.plugins.exchanges.embedded.clob_reads import COLLATERAL_ADDRESS, cents, half_number, price_number, shares
+from pmrun.plugins.exchanges.embedded.clob_listings import COLLATERAL_ADDRESS
 from pmrun.plugins.exchanges.embedded.identity import Identity
+from pmrun.plugins.exchanges.embedded.numbers_out import cents, half_number, price_number, shares
 from pmrun.plugins.exchanges.embedded.replies import CallRefused, one, page
 from pmrun.plugins.exchanges.embedded.terms import OrderView, Request
 from pmrun.plugins.exchanges.embedded.wire_out import Reporter, gamma_id

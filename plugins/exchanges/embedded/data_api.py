@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any, Protocol
 
-from pmrun.plugins.exchanges.embedded.clob_reads import half_number, iso, price_number
 from pmrun.plugins.exchanges.embedded.gamma import count_of, cursor_at, start_of
 from pmrun.plugins.exchanges.embedded.identity import checksum
+from pmrun.plugins.exchanges.embedded.numbers_out import half_number, iso, price_number
 from pmrun.plugins.exchanges.embedded.replies import CallRefused, one
 from pmrun.plugins.exchanges.embedded.terms import Request
 from pmrun.plugins.exchanges.embedded.wire_out import Reporter

@@ -14,8 +14,9 @@ from pmrun.plugins.exchanges.embedded.admission import (
     refusal_to_accept,
     refusal_to_match,
 )
+from pmrun.plugins.exchanges.embedded.engine_view import EngineView
 from pmrun.plugins.exchanges.embedded.floor import Floor
-from pmrun.plugins.exchanges.embedded.ledger import ISSUER, Account, Ledger, Part, asset_of, moved
+from pmrun.plugins.exchanges.embedded.ledger import ISSUER, Account, Part, asset_of, moved
 from pmrun.plugins.exchanges.embedded.matching import Matching
 from pmrun.plugins.exchanges.embedded.order import (
     BUY,
@@ -35,7 +36,6 @@ from pmrun.plugins.exchanges.embedded.terms import (
     Cancels,
     Event,
     Levels,
-    OrderView,
     Placed,
     Refused,
     Resolved,
@@ -43,11 +43,10 @@ from pmrun.plugins.exchanges.embedded.terms import (
     Ticket,
     TickMoved,
     TradeMoved,
-    TradeView,
 )
 from pmrun.runner.facts import MarketStatus
 from pmrun.runner.grid import Grid
-from pmrun.runner.market import ConditionId, Market, Outcome, TokenId
+from pmrun.runner.market import ConditionId, Market, TokenId
 from pmrun.runner.units import Cash, Micros, Price, Side, Size
 
 # Why an order cannot be cancelled (reference 3.3).
@@ -56,7 +55,7 @@ ALREADY_MATCHED: Final = "order already matched"
 ALREADY_CANCELED: Final = "Order already canceled"
 
 
-class Engine:
+class Engine(EngineView):
     """All markets, orders and money of an exchange.
 
     Prices and sides of the crowd and of events of the book are those of YES, of tickets those of their token.
@@ -70,85 +69,10 @@ class Engine:
         lot: Size = Size(1),
     ) -> None:
         """Open markets with empty books and no money; all that trades is a multiple of `lot`."""
-        self._floor = Floor(markets, lot)
-        self._settlements = Settlements(self._floor.ledger, pace)
-        self._matching = Matching(self._floor, self._settlements, seed)
+        floor = Floor(markets, lot)
+        self._settlements = Settlements(floor.ledger, pace)
+        super().__init__(floor, Matching(floor, self._settlements, seed))
         self._expiries: list[tuple[Micros, int, str]] = []
-
-    # What can be asked.
-
-    @property
-    def markets(self) -> tuple[Market, ...]:
-        """The terms of all markets as they are now, by number."""
-        return self._floor.markets
-
-    @property
-    def ledger(self) -> Ledger:
-        """All money and shares."""
-        return self._floor.ledger
-
-    def where(self, token: TokenId) -> tuple[int, Outcome] | None:
-        """Return the market and outcome of a token."""
-        return self._floor.where.get(token)
-
-    def status(self, market: int) -> MarketStatus:
-        """Return whether a market takes orders."""
-        return self._floor.status[market]
-
-    @property
-    def statuses(self) -> tuple[MarketStatus, ...]:
-        """Whether each market takes orders, by number."""
-        return tuple(self._floor.status)
-
-    def order(self, order_id: str) -> OrderView | None:
-        """Return an order, also one that has ended; None when no such order was ever taken."""
-        order = self._floor.orders.get(order_id)
-        return None if order is None else order.view(self.markets[order.market])
-
-    def open_orders(self, api_key: str) -> list[OrderView]:
-        """Return the orders of an owner that rest, oldest first."""
-        resting = self._floor.resting.values()
-        return [order.view(self.markets[order.market]) for order in resting if order.ticket.api_key == api_key]
-
-    def trades(self, api_key: str) -> list[TradeView]:
-        """Return the trades of an owner at their latest stage, oldest first."""
-        return self._matching.trades(api_key)
-
-    def balance(self, wallet: str, token: TokenId | None) -> int:
-        """Return what a wallet owns on chain of a token (None: collateral), in base units; promised or not."""
-        return self.ledger.balance(wallet, token)
-
-    def spendable(self, wallet: str, token: TokenId | None) -> int:
-        """Return what a wallet may still promise of a token (None: collateral), in base units."""
-        return self.ledger.spendable(wallet, token)
-
-    def levels(self, market: int) -> tuple[Levels, Levels]:
-        """Return the bids and asks of everybody, best first."""
-        book = self._floor.books[market]
-        return book.bids.levels(), book.asks.levels()
-
-    def crowd_levels(self, market: int, side: Side) -> dict[Price, Size]:
-        """Return what the crowd has at each price of a side."""
-        return self._floor.books[market].side(side).crowd_levels()
-
-    def last_trade(self, market: int) -> tuple[Price, Side] | None:
-        """Return the price of the last trade and its taker's side."""
-        return self._floor.last[market]
-
-    def next_due(self) -> Micros | None:
-        """Return when the next settlement moves on or the next order expires."""
-        while self._expiries and self._expiries[0][2] not in self._floor.resting:
-            heappop(self._expiries)
-        settles = self._settlements.next_due()
-        if not self._expiries:
-            return settles
-        expires = self._expiries[0][0]
-        return expires if settles is None else min(settles, expires)
-
-    def drain(self) -> list[Event]:
-        """Return what happened since the last call, in order."""
-        events, self._floor.events = self._floor.events, []
-        return events
 
     # Money comes and goes.
 
@@ -362,6 +286,21 @@ class Engine:
         return Size(size - size % self._floor.lot)
 
     # Time.
+
+    def next_due(self) -> Micros | None:
+        """Return when the next settlement moves on or the next order expires."""
+        while self._expiries and self._expiries[0][2] not in self._floor.resting:
+            heappop(self._expiries)
+        settles = self._settlements.next_due()
+        if not self._expiries:
+            return settles
+        expires = self._expiries[0][0]
+        return expires if settles is None else min(settles, expires)
+
+    def drain(self) -> list[Event]:
+        """Return what happened since the last call, in order."""
+        events, self._floor.events = self._floor.events, []
+        return events
 
     def fail_next_settlement(self, n: int = 1) -> None:
         """Let the next `n` trades that would be mined fail instead: MATCHED, then FAILED."""

@@ -8,15 +8,8 @@ from typing import Any, Protocol
 
 import msgspec
 
-from pmrun.plugins.exchanges.embedded.clob_reads import (
-    COLLATERAL_ADDRESS,
-    cents,
-    half_number,
-    iso,
-    ppm,
-    price_number,
-    shares,
-)
+from pmrun.plugins.exchanges.embedded.clob_listings import COLLATERAL_ADDRESS
+from pmrun.plugins.exchanges.embedded.numbers_out import cents, half_number, iso, ppm, price_number, shares
 from pmrun.plugins.exchanges.embedded.replies import CallRefused, encode, one
 from pmrun.plugins.exchanges.embedded.signed_orders import is_position
 from pmrun.plugins.exchanges.embedded.terms import Request

@@ -7,11 +7,11 @@ import heapq
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import count
-from typing import Any, Protocol
+from typing import Any
 
-import msgspec
 from msgspec.structs import replace
 
+from pmrun.plugins.exchanges.embedded.accounts import NO_HOLDINGS, Accounts
 from pmrun.plugins.exchanges.embedded.buckets import TIERS, Buckets
 from pmrun.plugins.exchanges.embedded.channels import (
     MARKET_PATH,
@@ -21,6 +21,7 @@ from pmrun.plugins.exchanges.embedded.channels import (
     UserConnection,
 )
 from pmrun.plugins.exchanges.embedded.clob import Trading
+from pmrun.plugins.exchanges.embedded.clob_listings import MarketListings
 from pmrun.plugins.exchanges.embedded.clob_reads import MarketReads
 from pmrun.plugins.exchanges.embedded.clob_rewards import Rewards
 from pmrun.plugins.exchanges.embedded.data_api import DataApi
@@ -36,51 +37,22 @@ from pmrun.plugins.exchanges.embedded.fault_acts import (
 )
 from pmrun.plugins.exchanges.embedded.faults import Faults
 from pmrun.plugins.exchanges.embedded.gamma import Gamma
-from pmrun.plugins.exchanges.embedded.identity import EOA, WALLET_KINDS, ApiKey, Identity, KeyCalls, Wallets, checksum
+from pmrun.plugins.exchanges.embedded.identity import EOA, ApiKey, Identity, KeyCalls, checksum
 from pmrun.plugins.exchanges.embedded.modes import Heartbeats, Mode, Modes
+from pmrun.plugins.exchanges.embedded.notices import Notice
+from pmrun.plugins.exchanges.embedded.open_sockets import OpenSockets
 from pmrun.plugins.exchanges.embedded.own_reads import OwnReads
 from pmrun.plugins.exchanges.embedded.permits import Permits
 from pmrun.plugins.exchanges.embedded.ports import NO_QUERY, SOCKET_PATHS, Query
 from pmrun.plugins.exchanges.embedded.replies import CallRefused, answer
 from pmrun.plugins.exchanges.embedded.routes import Routes, Services
+from pmrun.plugins.exchanges.embedded.settings import HostSettings, check
 from pmrun.plugins.exchanges.embedded.terms import Event, Reply, Request
-from pmrun.plugins.exchanges.embedded.wire_out import Notice, Reporter
-from pmrun.runner.errors import ConfigError, ProtocolViolation
+from pmrun.plugins.exchanges.embedded.wire_out import Reporter
+from pmrun.plugins.exchanges.embedded.works import Flow
+from pmrun.runner.errors import ProtocolViolation
 from pmrun.runner.market import TokenId
-from pmrun.runner.units import SECOND, Cash, Micros, Size
-
-_NO_HOLDINGS: Mapping[TokenId, Size] = {}
-
-
-class Flow(Protocol):
-    """What trades beside its callers: everybody else."""
-
-    def next_at(self) -> Micros | None:
-        """Return when it moves next."""
-
-    def advance(self, until: Micros) -> None:
-        """Let it do all that it does up to a time."""
-
-
-class HostSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """How the exchange behaves; durations in microseconds."""
-
-    chain_id: int = 137
-    open_to_all: bool = True  # whoever creates an API key is given `funds`
-    funds: Cash = Cash(10_000_000_000)
-    answer_latency: Micros = Micros(0)  # an answer leaves that much after its call arrived
-    news_latency: Micros = Micros(0)  # a frame leaves that much after what it tells
-    heartbeat_timeout: Micros = Micros(10 * SECOND)
-    heartbeat_sweep: Micros = Micros(5 * SECOND)
-    clock_tolerance: Micros = Micros(60 * SECOND)  # how far a signed time may be from ours
-    tier: str = "Standard"
-    buckets: bool = True  # whether the limits of the tier are enforced
-    page_size: int = 100  # of a caller's own orders and trades
-    listing_size: int = 500  # of the CLOB's markets
-    geoblocked: bool = False
-    country: str = "ZZ"  # where the geoblock check says that its caller is
-    closed_only: bool = False  # whether accounts may close and nothing else
-    allowances: Mapping[str, int] = {}  # base units that a contract may take, by its address; unlimited where not named
+from pmrun.runner.units import Cash, Micros, Size
 
 
 class Host:
@@ -100,7 +72,7 @@ class Host:
 
         `news` reads the engine's events where another host reads them too.
         """
-        _check(engine, settings)
+        check(engine, settings)
         self.engine = engine
         self.settings = settings
         self.wake: Callable[[], None] = lambda: None
@@ -112,14 +84,12 @@ class Host:
         self._crowd = crowd
         self._faults = faults
         self._time = now()
-        self._connections: dict[Connection, str] = {}
-        self._connected = count(1)
+        self._sockets: OpenSockets[Connection] = OpenSockets(faults, settings.news_latency, self._leave)
         self._outbox: list[tuple[Micros, int, Connection, str]] = []
         self._queued = count()
         self._told: Micros | None = None
         self._identity = Identity(seed, settings.chain_id, settings.clock_tolerance)
-        self._wallets = Wallets()
-        self._welcomed: set[str] = set()
+        self.accounts = Accounts(engine, settings, self._moment)
         self._heartbeats = Heartbeats(settings.heartbeat_timeout, settings.heartbeat_sweep, seed)
         self._reporter = Reporter(engine, self._time, seed)
         self._routes = Routes(self._services())
@@ -129,13 +99,14 @@ class Host:
     def _services(self) -> Services:
         engine, reporter, identity, settings = self.engine, self._reporter, self._identity, self.settings
         rewards = Rewards(engine, reporter, identity)
+        reads = MarketReads(engine, reporter, settings.geoblocked, settings.country)
         buckets = Buckets(TIERS[settings.tier], settings.buckets)
         return Services(
-            keys=KeyCalls(identity, self._welcome, settings.closed_only),
+            keys=KeyCalls(identity, self.accounts.welcome, settings.closed_only),
             trading=Trading(
                 engine,
                 identity,
-                self._admit,
+                self.accounts.admit,
                 buckets,
                 self._heartbeats,
                 self.modes,
@@ -147,13 +118,14 @@ class Host:
                 engine,
                 reporter,
                 identity,
-                self._wallets,
+                self.accounts.wallets,
                 rewards.scores,
                 settings.page_size,
                 settings.allowances,
-                self._promised,
+                self.accounts.promised,
             ),
-            reads=MarketReads(engine, reporter, settings.listing_size, settings.geoblocked, settings.country),
+            reads=reads,
+            listings=MarketListings(engine, settings.listing_size, reads.mid),
             rewards=rewards,
             gamma=Gamma(engine, reporter),
             data=DataApi(engine, reporter),
@@ -167,55 +139,14 @@ class Host:
         funds: Cash,
         signature_type: int = EOA,
         funder: str | None = None,
-        holdings: Mapping[TokenId, Size] = _NO_HOLDINGS,
+        holdings: Mapping[TokenId, Size] = NO_HOLDINGS,
     ) -> str:
-        """Give a signer a wallet with simulated money and shares, and return the wallet's address.
-
-        Every kind but an EOA needs a funder: the wallet that holds the money (reference 2.3).
-        """
-        if signature_type not in WALLET_KINDS:
-            raise ConfigError("signature_type", signature_type, "one of 0, 1, 2, 3 is allowed")
-        if (signature_type == EOA) != (funder is None):
-            raise ConfigError("funder", funder, "a wallet is named for signature types 1, 2 and 3, and only for them")
-        try:
-            signer = checksum(address)
-            wallet = signer if funder is None else checksum(funder)
-        except ValueError as error:
-            raise ConfigError("address", None, str(error)) from None
-        self._wallets.register(signer, signature_type, wallet)
-        self._welcomed.add(signer)
-        at = self._moment()
-        self.engine.deposit(wallet, funds, at)
-        for token, size in holdings.items():
-            self.engine.grant(wallet, token, size, at)
-        return wallet
+        """Give a signer a wallet with simulated money and shares, and return the wallet's address."""
+        return self.accounts.add(address, funds, signature_type, funder, holdings)
 
     def wallet(self, address: str, signature_type: int = EOA) -> str | None:
         """Return the wallet that a signer's money is in, None where the exchange knows none."""
-        return self._wallets.of(checksum(address), signature_type)
-
-    def _welcome(self, address: str, at: Micros) -> None:
-        """Fund the wallet of a signer that comes for the first time."""
-        if self.settings.open_to_all and address not in self._welcomed:
-            self._welcomed.add(address)
-            self._wallets.register(address, EOA, address)
-            self.engine.deposit(address, self.settings.funds, at)
-
-    def _promised(self, address: str, kind: int) -> Cash:
-        """Return what a signer will find in a wallet that we learn of by its first order only."""
-        awaited = self.settings.open_to_all and self._wallets.of(address, kind) is None
-        return self.settings.funds if awaited else Cash(0)
-
-    def _admit(self, key: ApiKey, wallet: str, kind: int, at: Micros) -> bool:
-        """Whether a signer may spend from a wallet; the first to come with an unknown one is its owner."""
-        if kind == EOA:
-            return True
-        owner = self._wallets.owner(wallet)
-        if owner is None and self.settings.open_to_all and self._wallets.of(key.address, kind) is None:
-            self._wallets.register(key.address, kind, wallet)
-            self.engine.deposit(wallet, self.settings.funds, at)
-            owner = key.address
-        return owner == key.address and self._wallets.of(key.address, kind) == wallet
+        return self.accounts.wallets.of(checksum(address), signature_type)
 
     # Calls.
 
@@ -276,12 +207,12 @@ class Host:
         if path not in kinds:
             raise ProtocolViolation(f"no socket at {path!r}; there are {', '.join(kinds)}")
         connection = kinds[path](self, send, close)
-        self._connections[connection] = f"{connection.channel}#{next(self._connected)}"
+        self._sockets.add(connection)
         return connection
 
     def send(self, connection: Connection, text: str, fallible: bool = True) -> None:
         """Let a frame leave for one peer, after what has happened before it."""
-        self._post(connection, text, self._catch_up(), fallible)
+        self._sockets.post(connection, text, self._catch_up(), fallible)
         self._ring()
 
     def hear(self, tokens: Sequence[TokenId]) -> None:
@@ -306,13 +237,11 @@ class Host:
 
     def forget(self, connection: Connection) -> None:
         """Let a socket go."""
-        self._connections.pop(connection, None)
+        self._sockets.forget(connection)
 
     def disconnect(self, channel: str | None = None, code: int = 1001, reason: str = "") -> None:
         """Close the sockets of a channel, one socket ("market#7"), or all."""
-        for connection, name in list(self._connections.items()):
-            if channel is None or channel in (name, connection.channel):
-                connection.shut(code, reason)
+        self._sockets.disconnect(channel, code, reason)
 
     # Time.
 
@@ -386,30 +315,15 @@ class Host:
 
     def _tell(self, notices: Iterable[Notice]) -> None:
         for notice in notices:
-            for connection in self._connections:
+            for connection in self._sockets:
                 if connection.wants(notice):
-                    self._post(connection, notice.text, notice.at, True)
+                    self._sockets.post(connection, notice.text, notice.at, True)
 
-    def _post(self, connection: Connection, text: str, at: Micros, fallible: bool) -> None:
-        """Queue a frame: those of one socket leave in the order of what they tell, unless a fault wills otherwise."""
-        leaving = [(Micros(0), text)]
-        if fallible and self._faults is not None and connection in self._connections:
-            leaving = self._faults.frames(self._connections[connection], text, at)
-        for extra, frame in leaving:
-            due = Micros(at + self.settings.news_latency + extra)
-            heapq.heappush(self._outbox, (due, next(self._queued), connection, frame))
+    def _leave(self, due: Micros, connection: Connection, text: str) -> None:
+        heapq.heappush(self._outbox, (due, next(self._queued), connection, text))
 
     def _ring(self) -> None:
         due = self._next()
         if due is not None and (self._told is None or due < self._told):
             self._told = due
             self.wake()
-
-
-def _check(engine: Engine, settings: HostSettings) -> None:
-    if settings.tier not in TIERS:
-        raise ConfigError("tier", settings.tier, f"one of {', '.join(TIERS)} is allowed")
-    for market in engine.markets:
-        for token in (market.yes, market.no):
-            if not (token.isascii() and token.isdigit() and len(token) <= 78):
-                raise ConfigError("token", token, "orders sign a token id as a number: decimal digits are allowed")

@@ -3,11 +3,12 @@
 from collections import Counter
 from collections.abc import Callable
 
-from pmrun.plugins.exchanges.embedded.host import Host, HostSettings
+from pmrun.plugins.exchanges.embedded.host import Host
 from pmrun.plugins.exchanges.embedded.ports import NO_QUERY, Query, Socket
 from pmrun.plugins.exchanges.embedded.satori.calls import BASE
 from pmrun.plugins.exchanges.embedded.satori.host import Ground, SatoriHost
 from pmrun.plugins.exchanges.embedded.satori.settings import SatoriSettings
+from pmrun.plugins.exchanges.embedded.settings import HostSettings
 from pmrun.plugins.exchanges.embedded.terms import Reply, Request
 from pmrun.runner.units import Micros
 

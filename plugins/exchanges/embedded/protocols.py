@@ -9,11 +9,12 @@ from typing import Any, NamedTuple, Protocol
 from pmrun.plugins.exchanges.embedded.engine import Engine
 from pmrun.plugins.exchanges.embedded.fault_terms import OF_SATORI
 from pmrun.plugins.exchanges.embedded.faults import Faults
-from pmrun.plugins.exchanges.embedded.host import Host, HostSettings
+from pmrun.plugins.exchanges.embedded.host import Host
 from pmrun.plugins.exchanges.embedded.joint import Joint
 from pmrun.plugins.exchanges.embedded.ports import Exchange
 from pmrun.plugins.exchanges.embedded.satori.host import Ground, SatoriAccount, SatoriHost
 from pmrun.plugins.exchanges.embedded.satori.settings import SHARE, SatoriSettings
+from pmrun.plugins.exchanges.embedded.settings import HostSettings
 from pmrun.plugins.exchanges.embedded.works import Flow
 from pmrun.runner.errors import ConfigError
 from pmrun.runner.units import Cash, Micros, Size

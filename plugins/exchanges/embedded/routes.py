@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 
 from pmrun.plugins.exchanges.embedded.clob import Trading
+from pmrun.plugins.exchanges.embedded.clob_listings import MarketListings
 from pmrun.plugins.exchanges.embedded.clob_reads import MarketReads
 from pmrun.plugins.exchanges.embedded.clob_rewards import Rewards
 from pmrun.plugins.exchanges.embedded.data_api import DataApi
@@ -26,6 +27,7 @@ class Services(msgspec.Struct, frozen=True):
     trading: Trading
     own: OwnReads
     reads: MarketReads
+    listings: MarketListings
     rewards: Rewards
     gamma: Gamma
     data: DataApi
@@ -41,7 +43,7 @@ class Routes:
             **_keys(services.keys),
             **_trading(services.trading),
             **_own(services.own),
-            **_reads(services.reads),
+            **_reads(services.reads, services.listings),
             **_rewards(services.rewards),
             **_listings(services.gamma, services.data),
         }
@@ -58,14 +60,14 @@ class Routes:
             found = self._below.get((request.method, parent)) if last else None
         if found is None:
             raise CallRefused(404, "404 page not found")
-        if found == self._services.reads.market and not path.rpartition("/")[2].startswith("0x"):
+        if found == self._services.listings.market and not path.rpartition("/")[2].startswith("0x"):
             return self._services.gamma.market
         return found
 
     def _markets(self, request: Request) -> Handler:
         """The CLOB's list knows only a cursor; whatever else is asked is asked of Gamma."""
         if set(request.query) <= {"next_cursor"}:
-            return self._services.reads.markets
+            return self._services.listings.markets
         return self._services.gamma.markets
 
 
@@ -110,7 +112,7 @@ def _own(own: OwnReads) -> dict[tuple[str, str], Handler]:
     }
 
 
-def _reads(reads: MarketReads) -> dict[tuple[str, str], Handler]:
+def _reads(reads: MarketReads, listings: MarketListings) -> dict[tuple[str, str], Handler]:
     return {
         ("GET", "/"): reads.alive,
         ("GET", "/ok"): reads.alive,
@@ -130,9 +132,9 @@ def _reads(reads: MarketReads) -> dict[tuple[str, str], Handler]:
         ("GET", "/tick-size"): reads.tick_size,
         ("GET", "/neg-risk"): reads.neg_risk,
         ("GET", "/fee-rate"): reads.fee_rate,
-        ("GET", "/simplified-markets"): reads.simplified,
-        ("GET", "/sampling-markets"): reads.sampling,
-        ("GET", "/sampling-simplified-markets"): reads.sampling_simplified,
+        ("GET", "/simplified-markets"): listings.simplified,
+        ("GET", "/sampling-markets"): listings.sampling,
+        ("GET", "/sampling-simplified-markets"): listings.sampling_simplified,
         ("GET", "/prices-history"): reads.history,
     }
 
@@ -163,16 +165,16 @@ def _listings(gamma: Gamma, data: DataApi) -> dict[tuple[str, str], Handler]:
 
 def _below(services: Services) -> dict[tuple[str, str], Handler]:
     """Return the calls whose last part is an id."""
-    reads = services.reads
+    reads, listings = services.reads, services.listings
     return {
         ("GET", "/data/order"): services.own.order,
         ("GET", "/tick-size"): reads.tick_size,
         ("GET", "/neg-risk"): reads.neg_risk,
         ("GET", "/fee-rate"): reads.fee_rate,
-        ("GET", "/markets-by-token"): reads.by_token,
-        ("GET", "/clob-markets"): reads.compact,
+        ("GET", "/markets-by-token"): listings.by_token,
+        ("GET", "/clob-markets"): listings.compact,
         ("GET", "/fees/builder-fees"): reads.builder_fees,
         ("GET", "/rewards/markets"): services.rewards.of_market,
-        ("GET", "/markets"): reads.market,
+        ("GET", "/markets"): listings.market,
         ("GET", "/markets/slug"): services.gamma.market,
     }

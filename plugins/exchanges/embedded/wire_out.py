@@ -2,15 +2,15 @@
 
 import hashlib
 import random
-from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from decimal import Decimal
 from functools import lru_cache
 from typing import Any, Protocol
 
-import msgspec
-
+from pmrun.plugins.exchanges.common.book_hash import NEVER_TRADED, last_trade_text
+from pmrun.plugins.exchanges.embedded.notices import MarketNotice, Notice, UserNotice
 from pmrun.plugins.exchanges.embedded.replies import encode
+from pmrun.plugins.exchanges.embedded.standing import Standing
 from pmrun.plugins.exchanges.embedded.terms import (
     BookReset,
     Event,
@@ -23,9 +23,8 @@ from pmrun.plugins.exchanges.embedded.terms import (
     TradeMoved,
 )
 from pmrun.plugins.exchanges.embedded.wire_own import millis, order_frame, outcome_name, trade_frames
-from pmrun.plugins.exchanges.polymarket.book_hash import NEVER_TRADED, last_trade_text
 from pmrun.runner.book import Book
-from pmrun.runner.market import ConditionId, Market, Outcome, TokenId
+from pmrun.runner.market import ConditionId, Market, Outcome
 from pmrun.runner.units import (
     ONE,
     Micros,
@@ -36,8 +35,6 @@ from pmrun.runner.units import (
     format_price,
     format_size,
 )
-
-_PRINTS_KEPT = 2_000
 
 
 class Source(Protocol):
@@ -52,69 +49,6 @@ class Source(Protocol):
 
     def last_trade(self, market: int) -> tuple[Price, Side] | None:
         """Return the last trade, in terms of YES."""
-
-
-class MarketNotice(msgspec.Struct, frozen=True):
-    """A frame for whoever is subscribed to one of these tokens; `custom`: only with the custom features on."""
-
-    at: Micros
-    tokens: tuple[TokenId, ...]  # none: for everybody
-    text: str
-    custom: bool = False
-
-
-class UserNotice(msgspec.Struct, frozen=True):
-    """A frame for the owner of an API key who listens to this market."""
-
-    at: Micros
-    api_key: str
-    condition: ConditionId
-    text: str
-
-
-Notice = MarketNotice | UserNotice
-
-
-class Standing:
-    """How one market stands after the last event told: its book, its last trades."""
-
-    def __init__(self, book: Book, at: Micros) -> None:
-        """Take the book it starts with."""
-        self.bids = dict(book.bids)
-        self.asks = dict(book.asks)
-        self.changed_at = at
-        self.last_trade: Price | None = None
-        self.last_side: Side | None = None
-        self.prints: deque[Printed] = deque(maxlen=_PRINTS_KEPT)
-        self._book: Book | None = book
-
-    @property
-    def book(self) -> Book:
-        """The book in terms of YES."""
-        if self._book is None:
-            self._book = Book(tuple(sorted(self.bids.items(), reverse=True)), tuple(sorted(self.asks.items())))
-        return self._book
-
-    def move(self, event: LevelMoved) -> None:
-        """Take the new size of one level."""
-        levels = self.bids if event.side is Side.BUY else self.asks
-        if event.size:
-            levels[event.price] = event.size
-        else:
-            levels.pop(event.price, None)
-        self.changed_at = event.at
-        self._book = None
-
-    def reset(self, levels: tuple[Levels, Levels], at: Micros) -> None:
-        """Take a whole book."""
-        self.bids, self.asks = dict(levels[0]), dict(levels[1])
-        self.changed_at = at
-        self._book = None
-
-    def traded(self, trade: tuple[Price, Side] | None) -> None:
-        """Take the last trade; the hash of a book covers its price."""
-        if trade is not None:
-            self.last_trade, self.last_side = trade
 
 
 class Reporter:

@@ -1,27 +1,26 @@
 """Connects a live session to an account: the wallet's lock, its file, its credentials, its truth (P6, R13)."""
 
-import os
-import traceback
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 import trio
 from loguru import logger
 
-from pmrun.plugins.exchanges.polymarket.account_folder import account_folder
-from pmrun.plugins.exchanges.polymarket.audit_file import AuditFile
-from pmrun.plugins.exchanges.polymarket.credentials import ApiKey, Secret
+from pmrun.plugins.exchanges.common.account_folder import account_folder
+from pmrun.plugins.exchanges.common.account_session import MayRest, begin, kept
+from pmrun.plugins.exchanges.common.audit_file import AuditFile
+from pmrun.plugins.exchanges.common.secret import Secret
+from pmrun.plugins.exchanges.polymarket.credentials import ApiKey
 from pmrun.plugins.exchanges.polymarket.exchange import PolymarketExchange, Wire
 from pmrun.plugins.exchanges.polymarket.live_markets import LiveMarkets
-from pmrun.plugins.exchanges.polymarket.outcomes import one_line
 from pmrun.plugins.exchanges.polymarket.rest import Rest
 from pmrun.plugins.exchanges.polymarket.signing import Signer
 from pmrun.plugins.exchanges.polymarket.start import truth
-from pmrun.plugins.exchanges.polymarket.streams import UserAuth, UserListener, UserSocket
 from pmrun.plugins.exchanges.polymarket.trading_terms import AccountTerms
-from pmrun.plugins.exchanges.polymarket.wire_rest import OpenOrder
+from pmrun.plugins.exchanges.polymarket.user_stream import DiscreetSocket, UserAuth, UserListener, UserSocket
+from pmrun.plugins.exchanges.polymarket.wire_orders import OpenOrder
 from pmrun.runner.account_file import AccountFile
-from pmrun.runner.errors import ConfigError, ExchangeError
+from pmrun.runner.errors import ConfigError
 from pmrun.runner.ports import LiveSetup
 from pmrun.runner.units import Micros, Side
 from pmrun.runner.wallet_lock import hold_wallet
@@ -30,14 +29,6 @@ log = logger.bind(module="orders")
 UNATTENDED = 5.0  # seconds that a start may take with bids of an earlier session resting
 WITHDRAWN_WITHIN = 20.0  # seconds for the proof that they are gone
 LOOK_AGAIN = 0.5
-WITHHELD = "<secret>"
-TELLING = 8  # characters of a secret in a row that do not come there by chance
-
-
-class MayRest(ExchangeError):
-    """A session broke off, and nobody can say that nothing of it rests."""
-
-    exit_code = 4
 
 
 @asynccontextmanager
@@ -56,10 +47,7 @@ async def connected(
         if rest.api_key is None:
             await rest.create_or_derive_key()
         await _may_trade(rest)
-        unclean = account.unclean()
-        if unclean is not None:
-            log.warning("the session {} did not end cleanly: what it left is looked up", unclean.run)
-        account.begin_session(setup.name, began, os.getpid())
+        begin(account, setup.name, began)
         with trio.move_on_after(UNATTENDED) as patience:
             found = await truth(rest, account, data.markets, setup.now)
         if patience.cancelled_caught:
@@ -67,17 +55,8 @@ async def connected(
             found = await truth(rest, account, data.markets, setup.now)
         wire = Wire(rest, signer, _user_socket(data, rest, setup.now), account, terms.caps, terms.pace)
         exchange = PolymarketExchange(setup, data, wire, found)
-        try:
-            async with trio.open_nursery() as nursery:
-                await nursery.start(exchange.run)
-                await data.start(setup.depth, setup.everything)
-                yield exchange
-                nursery.cancel_scope.cancel()
-        except BaseException as error:
-            if not exchange.finished:
-                with trio.CancelScope(shield=True):
-                    await _break_off(exchange, error)
-            raise
+        async with kept(exchange, data.start, setup):
+            yield exchange
 
 
 async def _withdraw_bids(rest: Rest, account: AccountFile) -> None:
@@ -98,19 +77,6 @@ def _our_bid(order: OpenOrder, account: AccountFile) -> bool:
     return order.side is Side.BUY and account.known(order.order_id)
 
 
-async def _break_off(exchange: PolymarketExchange, error: BaseException) -> None:
-    """Have nothing rest, exits neither, as nobody watches any more; raises MayRest where that cannot be verified."""
-    for record in exchange.life.in_play():
-        record.cancel_asked = True
-    may_rest = await exchange.finish()
-    if may_rest:
-        log.critical("broken off: {}", "".join(traceback.format_exception(error)))
-        while isinstance(error, BaseExceptionGroup):
-            error = error.exceptions[0]
-        said = one_line(f"{type(error).__name__}: {error}")
-        raise MayRest(f"broken off by {said}; MAY REST: {'; '.join(may_rest)}") from error
-
-
 async def _may_trade(rest: Rest) -> None:
     if await rest.closed_only():
         raise ConfigError("live", "closed only", "the exchange lets this account close and nothing else")
@@ -123,22 +89,3 @@ def _user_socket(data: LiveMarkets, rest: Rest, now: Callable[[], Micros]) -> Ca
         return key.key, key.secret.reveal(), key.passphrase.reveal()
 
     return lambda listener: DiscreetSocket(data.user_url, data.connect, auth, listener, now, data.rng)
-
-
-class DiscreetSocket(UserSocket):
-    """A user socket that says nothing of what it sent: its first frame holds secrets, and a peer may repeat them."""
-
-    def take(self, text: str) -> None:
-        """Read a frame without them."""
-        for secret in self._auth()[1:]:
-            text = text.replace(secret, WITHHELD)
-        super().take(text)
-
-    def lost(self, why: str) -> None:
-        """Hand on why, unless it holds a part of one: a reason is cut to a length."""
-        super().lost(WITHHELD if any(part in why for secret in self._auth()[1:] for part in parts(secret)) else why)
-
-
-def parts(secret: str) -> list[str]:
-    """Return everything in a secret that is long enough to be known again."""
-    return [secret[at : at + TELLING] for at in range(max(1, len(secret) - TELLING + 1))]

@@ -4,24 +4,16 @@ from collections.abc import Callable, Mapping
 
 import msgspec
 
+from pmrun.plugins.exchanges.common.calls import Kind
+from pmrun.plugins.exchanges.common.retries import Backoff, sleep
 from pmrun.plugins.exchanges.polymarket.errors_table import Reaction, rule
-from pmrun.plugins.exchanges.polymarket.retries import Backoff, sleep
 from pmrun.plugins.exchanges.polymarket.wire_rest import ErrorAnswer
-from pmrun.runner.units import SECOND, Micros, Word
+from pmrun.runner.units import SECOND, Micros
 
 _TOKEN = 1_000_000  # buckets count in millionths: a rate of tokens a second is that many of them a microsecond
 _POST_ONLY_PAUSE = Micros(120 * SECOND)  # after every restart (reference 3.10)
 _LONGEST_CANCEL_PAUSE = Micros(2 * SECOND)  # what rests is at risk: ask again sooner than for places
 _RESTART = Backoff(first=SECOND, longest=Micros(30 * SECOND))
-
-
-class Kind(Word):
-    """What a call is counted as."""
-
-    PLACE = "PLACE"
-    TAKE = "TAKE"  # an order that is not post-only
-    CANCEL = "CANCEL"
-    READ = "READ"
 
 
 class Tier(msgspec.Struct, frozen=True):

@@ -9,10 +9,12 @@ from typing import Protocol
 
 import msgspec
 
-from pmrun.plugins.exchanges.polymarket.news import BookSeen
+from pmrun.plugins.exchanges.common.market_news import BookSeen
 from pmrun.plugins.exchanges.polymarket.transport import Answer, Call, Urls
 from pmrun.plugins.exchanges.polymarket.wire_fields import decode
-from pmrun.plugins.exchanges.polymarket.wire_markets import MarketRewards, Page, open_page, parse_gamma_markets
+from pmrun.plugins.exchanges.polymarket.wire_gamma import parse_gamma_markets
+from pmrun.plugins.exchanges.polymarket.wire_markets import MarketRewards
+from pmrun.plugins.exchanges.polymarket.wire_pages import Page, open_page
 from pmrun.runner.errors import DataError, ProtocolViolation
 from pmrun.runner.market import Market, RewardTerms, TokenId
 from pmrun.runner.units import Micros

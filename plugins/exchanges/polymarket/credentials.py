@@ -5,10 +5,10 @@ import binascii
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import NoReturn
 
 import msgspec
 
+from pmrun.plugins.exchanges.common.secret import Secret
 from pmrun.runner.errors import ConfigError, ProtocolViolation
 
 PRIVATE_KEY = "POLYMARKET_PRIVATE_KEY"
@@ -22,25 +22,6 @@ _SENDABLE = re.compile(r"[!-~]+")  # what a header takes; for anything else it w
 _ADDRESS = re.compile(r"0x[0-9a-fA-F]{40}")
 _CURVE_ORDER = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141  # of secp256k1
 _API_KEY_ANSWER = msgspec.json.Decoder(dict[str, str])
-
-
-class Secret:
-    """A text that shows as `<secret>` wherever it is printed, and can be neither copied nor stored."""
-
-    __slots__ = ("_text",)
-
-    def __init__(self, text: str) -> None:
-        self._text = text
-
-    def reveal(self) -> str:
-        """Return the text, for the one call that needs it."""
-        return self._text
-
-    def __repr__(self) -> str:
-        return "<secret>"
-
-    def __reduce__(self) -> NoReturn:
-        raise TypeError("a secret is not written anywhere")
 
 
 @dataclass(frozen=True, slots=True)

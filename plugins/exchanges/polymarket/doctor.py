@@ -4,10 +4,11 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from pmrun.plugins.exchanges.polymarket import doctor_account, doctor_activity, doctor_machine, doctor_public
-from pmrun.plugins.exchanges.polymarket.doctor_findings import Finding, not_tried
+from pmrun.plugins.exchanges.common import doctor_machine
+from pmrun.plugins.exchanges.common.doctor_findings import Finding, not_tried
+from pmrun.plugins.exchanges.common.network import Network
+from pmrun.plugins.exchanges.polymarket import doctor_account, doctor_activity, doctor_public
 from pmrun.plugins.exchanges.polymarket.doctor_subject import Check, Need, Subject, tried
-from pmrun.plugins.exchanges.polymarket.live_markets import Network
 from pmrun.plugins.executors.live import Live
 from pmrun.plugins.feeds.live import Polymarket
 from pmrun.runner.assembly import Plan

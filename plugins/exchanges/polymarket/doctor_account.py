@@ -5,6 +5,7 @@ from functools import partial
 
 import msgspec
 
+from pmrun.plugins.exchanges.common.doctor_findings import Finding, misconfigured, not_tried, ok, refused, warning
 from pmrun.plugins.exchanges.polymarket.credentials import (
     API_KEY,
     API_PASSPHRASE,
@@ -14,15 +15,14 @@ from pmrun.plugins.exchanges.polymarket.credentials import (
     read_funder,
     read_private_key,
 )
-from pmrun.plugins.exchanges.polymarket.doctor_findings import Finding, misconfigured, not_tried, ok, refused, warning
 from pmrun.plugins.exchanges.polymarket.doctor_subject import Subject, cure_of
 from pmrun.plugins.exchanges.polymarket.outcomes import CallFailed
 from pmrun.plugins.exchanges.polymarket.rest import Rest
 from pmrun.plugins.exchanges.polymarket.signing import Signer, is_position
 from pmrun.plugins.exchanges.polymarket.transport import Access, Call
+from pmrun.plugins.exchanges.polymarket.wire_account import BalanceAnswer, parse_balance
 from pmrun.plugins.exchanges.polymarket.wire_fields import decode
-from pmrun.plugins.exchanges.polymarket.wire_markets import open_page
-from pmrun.plugins.exchanges.polymarket.wire_rest import BalanceAnswer, parse_balance
+from pmrun.plugins.exchanges.polymarket.wire_pages import open_page
 from pmrun.runner.errors import ConfigError
 from pmrun.runner.market import Market, TokenId
 from pmrun.runner.units import Cash, format_cash

@@ -1,6 +1,6 @@
 """What the account is doing already: orders that rest, trades that settle, and the dead-man switch."""
 
-from pmrun.plugins.exchanges.polymarket.doctor_findings import Finding, not_tried, ok, refused, warning
+from pmrun.plugins.exchanges.common.doctor_findings import Finding, not_tried, ok, refused, warning
 from pmrun.plugins.exchanges.polymarket.doctor_subject import Subject
 from pmrun.plugins.exchanges.polymarket.life import SETTLEMENTS
 from pmrun.plugins.exchanges.polymarket.start import LOOK_BACK

@@ -4,14 +4,15 @@ from collections.abc import Awaitable, Callable
 
 import trio
 
+from pmrun.plugins.exchanges.common.doctor_findings import Finding, misconfigured, ok, refused, warning
+from pmrun.plugins.exchanges.common.sockets import BROKEN
+from pmrun.plugins.exchanges.common.texts import one_line
 from pmrun.plugins.exchanges.polymarket.catalogue import find
-from pmrun.plugins.exchanges.polymarket.doctor_findings import Finding, misconfigured, ok, refused, warning
 from pmrun.plugins.exchanges.polymarket.doctor_subject import ANSWER_WITHIN, Need, Subject
-from pmrun.plugins.exchanges.polymarket.outcomes import CallFailed, one_line
-from pmrun.plugins.exchanges.polymarket.sockets import BROKEN
+from pmrun.plugins.exchanges.polymarket.outcomes import CallFailed
 from pmrun.plugins.exchanges.polymarket.start import CLOCK_OFF
 from pmrun.plugins.exchanges.polymarket.transport import Call, Unanswered
-from pmrun.plugins.exchanges.polymarket.wire_markets import parse_gamma_markets
+from pmrun.plugins.exchanges.polymarket.wire_gamma import parse_gamma_markets
 from pmrun.runner.errors import DataError
 from pmrun.runner.units import SECOND, Micros, format_price
 

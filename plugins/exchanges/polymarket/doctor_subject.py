@@ -6,11 +6,11 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pmrun.plugins.exchanges.common.doctor_findings import Finding, misconfigured, refused
+from pmrun.plugins.exchanges.common.network import Network
 from pmrun.plugins.exchanges.polymarket.budget import Budget
 from pmrun.plugins.exchanges.polymarket.catalogue import Found
 from pmrun.plugins.exchanges.polymarket.credentials import ApiKey
-from pmrun.plugins.exchanges.polymarket.doctor_findings import Finding, misconfigured, refused
-from pmrun.plugins.exchanges.polymarket.live_markets import Network
 from pmrun.plugins.exchanges.polymarket.outcomes import CallFailed
 from pmrun.plugins.exchanges.polymarket.rest import Rest
 from pmrun.plugins.exchanges.polymarket.signing import Signer

@@ -1,12 +1,10 @@
 """What a live feed of Polymarket is set to; `feeds.live.Polymarket` says what each setting means."""
 
 from dataclasses import dataclass
-from urllib.parse import urlsplit
 
+from pmrun.plugins.exchanges.common.addresses import LOOPBACK, SOCKET, WEB, check_address, host_of
 from pmrun.plugins.exchanges.polymarket.catalogue import Choice
 from pmrun.runner.units import SECOND, Micros
-
-LOOPBACK = ("127.0.0.1", "localhost", "::1", "memory")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -28,18 +26,9 @@ class FeedTerms:
 
     def __post_init__(self) -> None:
         """Refuse addresses that are none, and numbers that could watch nothing."""
-        for name, schemes in (
-            ("clob_url", ("https", "http")),
-            ("gamma_url", ("https", "http")),
-            ("data_url", ("https", "http")),
-            ("geoblock_url", ("https", "http")),
-            ("socket_url", ("wss", "ws")),
-        ):
-            place = urlsplit(getattr(self, name))
-            if place.scheme not in schemes or not place.hostname:
-                raise ValueError(f"{name} must be an address such as {schemes[0]}://host")
-            if place.scheme in ("http", "ws") and place.hostname not in LOOPBACK:
-                raise ValueError(f"{name} must be {schemes[0]}://…: without encryption only on this machine")
+        for name in ("clob_url", "gamma_url", "data_url", "geoblock_url"):
+            check_address(name, getattr(self, name), WEB)
+        check_address("socket_url", self.socket_url, SOCKET)
         if not 1 <= self.top <= 5_000:
             raise ValueError("top must be from 1 to 5,000")
         if not 2 <= self.assets_per_socket <= 500:
@@ -52,7 +41,7 @@ class FeedTerms:
     @property
     def simulated(self) -> bool:
         """Whether the exchange is on this machine: then it is no real one."""
-        return urlsplit(self.clob_url).hostname in LOOPBACK
+        return host_of(self.clob_url) in LOOPBACK
 
     def choice(self) -> Choice:
         """Return which markets are wanted."""

@@ -7,9 +7,9 @@ from typing import NoReturn
 import trio
 from loguru import logger
 
+from pmrun.plugins.exchanges.common.trouble import Trouble
 from pmrun.plugins.exchanges.polymarket.rest import Rest
 from pmrun.plugins.exchanges.polymarket.trading_terms import Pace
-from pmrun.plugins.exchanges.polymarket.trouble import Trouble
 from pmrun.runner.errors import ExchangeError, ProtocolViolation
 from pmrun.runner.units import SECOND, Micros
 

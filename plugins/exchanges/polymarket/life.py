@@ -1,21 +1,17 @@
 """The life of our orders at Polymarket: what is said of them, by whom, and what may be believed (O3-O7)."""
 
-from collections import Counter
-
-from pmrun.plugins.exchanges.polymarket import words
-from pmrun.plugins.exchanges.polymarket.debts import Debts
+from pmrun.plugins.exchanges.common import words
+from pmrun.plugins.exchanges.common.debts import Debts
+from pmrun.plugins.exchanges.common.known_orders import AGAIN, SURE, KnownOrders
+from pmrun.plugins.exchanges.common.order_record import Record, Standing
 from pmrun.plugins.exchanges.polymarket.fills import OwnPart, own_parts
 from pmrun.plugins.exchanges.polymarket.news import OrderKind, OrderSeen, OrderStatus, TradeSeen, TradeStatus
-from pmrun.plugins.exchanges.polymarket.order_record import Judged, Record, Snapshot, Standing
-from pmrun.plugins.exchanges.polymarket.wire_rest import CancelAnswer, OpenOrder, OrderAnswer, Verdict
+from pmrun.plugins.exchanges.polymarket.snapshot import Judged, Snapshot
+from pmrun.plugins.exchanges.polymarket.wire_orders import CancelAnswer, OpenOrder, OrderAnswer, Verdict
 from pmrun.runner.facts import Fact, Filled, OrderNews, Settled
 from pmrun.runner.market import FeeTerms, TokenId
 from pmrun.runner.orders import News, OrderNo, Settlement, TradeId, settles
 from pmrun.runner.units import SECOND, Micros, Size
-
-AGAIN = Micros(1 * SECOND)  # between two looks for an order that was not found
-SURE = Micros(10 * SECOND)  # what REST has not shown by then, it is not about to show (O7)
-MISSES = 2  # complete snapshots in a row that have to lack an order before it counts as gone
 
 SETTLEMENTS = {
     TradeStatus.MATCHED_NOT_BROADCASTED: Settlement.MATCHED,
@@ -29,28 +25,20 @@ ENDS = {OrderStatus.CANCELED: News.CANCELED, OrderStatus.EXPIRED: News.EXPIRED}
 ON_THE_BOOK = (OrderStatus.LIVE, OrderStatus.MATCHED)
 
 
-class OrderLife:
+class OrderLife(KnownOrders):
     """Turns what the exchange says into facts, each once; decides nothing, and talks to nobody."""
 
     def __init__(self, fees: dict[TokenId, FeeTerms], before: frozenset[str] = frozenset()) -> None:
         """Know no order yet; `fees` are those of each token's market, `before` are trades that are in the balances."""
+        super().__init__()
         self._fees = fees
         self._before = before
-        self._in_play: dict[OrderNo, Record] = {}
         self._unsettled: dict[tuple[TradeId, OrderNo], Micros] = {}  # when each fill was matched that may still fail
         self._matched_at: dict[str, Micros] = {}  # of the trades of the orders we remember
-        self._ended: dict[OrderNo, Record] = {}  # oldest first
-        self.records: dict[OrderNo, Record] = {}
-        self.by_id: dict[str, Record] = {}
         self.fills: dict[tuple[TradeId, OrderNo], Settlement] = {}
         self.debts = Debts()
-        self.counts: Counter[str] = Counter()
         self.strangers: set[str] = set()  # orders that rest and that this session did not place
         self.undead: set[str] = set()  # orders that rest although they were said to have ended
-
-    def in_play(self) -> list[Record]:
-        """Return the orders that may rest."""
-        return list(self._in_play.values())
 
     def unsettled(self) -> bool:
         """Whether a fill may still fail."""
@@ -59,24 +47,6 @@ class OrderLife:
     def oldest_unsettled(self) -> Micros | None:
         """Return when the first fill that may still fail was matched."""
         return min(self._unsettled.values(), default=None)
-
-    # What we do.
-
-    def send(self, record: Record) -> None:
-        """Remember an order before its request leaves."""
-        self.records[record.no] = self.by_id[record.order_id] = self._in_play[record.no] = record
-
-    def adopt(self, record: Record, filled: Size) -> None:
-        """Take over an order that an earlier session left resting; what was filled before is no news."""
-        record.standing, record.shown = Standing.TAKEN, True
-        record.filled = record.matched = filled
-        record.checks = []
-        self.send(record)
-
-    def never_left(self, record: Record, at: Micros, why: str, news: News = News.REJECTED) -> list[Fact]:
-        """Give up an order whose request was not sent."""
-        record.given_up = True
-        return self._end(record, news, at, why)
 
     # What the exchange answers.
 
@@ -101,16 +71,6 @@ class OrderLife:
     def lost(self, record: Record, why: str, at: Micros, said: str = "") -> list[Fact]:
         """Note that nobody can say whether an order arrived (O7): it is looked up, and never sent again."""
         return words.answered(record, said, self._lost(record, why, at), at)
-
-    def _lost(self, record: Record, why: str, at: Micros) -> list[Fact]:
-        self.counts["answers_lost"] += 1
-        if not record.in_play:
-            return []
-        record.look_at(at)
-        if record.standing is not Standing.SENT:
-            return []
-        record.standing = Standing.UNKNOWN
-        return [OrderNews(at, record.no, News.UNKNOWN, why, record.order_id)]
 
     def cancelled(self, answer: CancelAnswer, at: Micros) -> list[Fact]:
         """Take the answer to a cancel (reference 3.3); what could not be cancelled is looked up."""
@@ -234,24 +194,12 @@ class OrderLife:
         )
 
     def looked_up(self, record: Record, found: OpenOrder | None, at: Micros) -> list[Fact]:
-        """Take what one order says of itself; None: the exchange does not know it (any more) (reference 3.4).
-
-        An order that stays unknown is over. It counts as cancelled, even where no answer ever proved that it arrived:
-        should a fill of it come yet, it is a fill.
-        """
+        """Take what one order says of itself; None: the exchange does not know it (any more) (reference 3.4)."""
         if not record.in_play:
             return []
-        if found is not None:
-            return words.looked_up(record, found.said, self._found(record, found, at), at)
-        record.missing += 1
-        if record.missing < MISSES or at < record.sent_at + SURE:
-            wait_until = record.sent_at + SURE if record.missing >= MISSES else 0
-            record.look_at(Micros(max(at + AGAIN, wait_until)))
-            return []
-        if record.standing is Standing.TAKEN:
-            return self._end(record, News.CANCELED, at, "" if record.cancel_asked else "gone from the exchange")
-        record.given_up = True
-        return self._end(record, News.CANCELED, at, "it never arrived at the exchange")
+        if found is None:
+            return self.missing(record, at)
+        return words.looked_up(record, found.said, self._found(record, found, at), at)
 
     def _found(self, record: Record, found: OpenOrder, at: Micros) -> list[Fact]:
         record.missing = 0
@@ -267,18 +215,13 @@ class OrderLife:
 
     def next_check(self) -> Micros | None:
         """Return when the next order wants to be looked up."""
-        due = [record.checks[0] for record in self._in_play.values() if record.checks]
-        debt = self.debts.next_look()
-        return min(due if debt is None else [*due, debt], default=None)
+        moments = [each for each in (super().next_check(), self.debts.next_look()) if each is not None]
+        return min(moments, default=None)
 
     def take_due(self, at: Micros) -> bool:
         """Say whether a snapshot is due now, and strike off what it will answer."""
-        due = self.debts.take_due(at)
-        for record in self._in_play.values():
-            while record.checks and record.checks[0] <= at:
-                record.checks.pop(0)
-                due = True
-        return due
+        owed = self.debts.take_due(at)
+        return super().take_due(at) or owed
 
     @property
     def owed(self) -> bool:
@@ -306,34 +249,15 @@ class OrderLife:
         record.standing = Standing.TAKEN
         return [OrderNews(at, record.no, News.RESTING, "", record.order_id)]
 
-    def _end(self, record: Record, news: News, at: Micros, why: str) -> list[Fact]:
-        if not record.in_play:
-            return []
-        record.given_up = record.given_up or news is News.REJECTED
-        self._out_of_play(record, at)
-        return [OrderNews(at, record.no, news, why, record.order_id)]
-
-    def _out_of_play(self, record: Record, at: Micros) -> None:
-        record.end(at)
-        del self._in_play[record.no]
-        self._ended[record.no] = record
-
     def _says_matched(self, record: Record, matched: int, at: Micros) -> None:
         record.matched = max(record.matched, matched)
         if record.owed:
             self.debts.owe(record, at)
 
-    def forget(self, before: Micros) -> list[Record]:
-        """Forget the orders that ended before a time, all fills of which are final; return them."""
-        gone: list[Record] = []
-        for record in self._ended.values():
-            if record.ended_at is None or record.ended_at >= before:
-                break
-            if not record.owed and all(self.fills[trade, record.no].final for trade in record.trades):
-                gone.append(record)
-        for record in gone:
-            del self.records[record.no], self.by_id[record.order_id], self._ended[record.no]
-            for trade in record.trades:
-                del self.fills[trade, record.no]
-                self._matched_at.pop(trade, None)
-        return gone
+    def _settled(self, record: Record) -> bool:
+        return super()._settled(record) and all(self.fills[trade, record.no].final for trade in record.trades)
+
+    def _forget(self, record: Record) -> None:
+        for trade in record.trades:
+            del self.fills[trade, record.no]
+            self._matched_at.pop(trade, None)

@@ -7,7 +7,7 @@ import msgspec
 
 from pmrun.plugins.exchanges.polymarket.outcomes import CallFailed, IncompleteSnapshot
 from pmrun.plugins.exchanges.polymarket.transport import Call, Transport
-from pmrun.plugins.exchanges.polymarket.wire_markets import Page
+from pmrun.plugins.exchanges.polymarket.wire_pages import Page
 from pmrun.runner.errors import ProtocolViolation
 
 T = TypeVar("T")

@@ -1,65 +1,40 @@
 """The live public feed as a run uses it: markets, their sockets, their books, and who listens (O10)."""
 
-from collections import Counter
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
-from random import Random
-from typing import NamedTuple, Self
+from collections.abc import Callable, Sequence
+from typing import Self
 
-import httpx
 import trio
 from loguru import logger
 
-from pmrun.plugins.exchanges.polymarket.audit import Exchanged
+from pmrun.plugins.exchanges.common.calls import Exchanged
+from pmrun.plugins.exchanges.common.local_books import LocalBooks
+from pmrun.plugins.exchanges.common.market_feed import MarketFeed
+from pmrun.plugins.exchanges.common.market_news import Parsed
+from pmrun.plugins.exchanges.common.network import Network
+from pmrun.plugins.exchanges.common.trouble import Trouble
 from pmrun.plugins.exchanges.polymarket.budget import Budget
 from pmrun.plugins.exchanges.polymarket.catalogue import find_markets
 from pmrun.plugins.exchanges.polymarket.credentials import ApiKey
 from pmrun.plugins.exchanges.polymarket.feed_terms import FeedTerms
-from pmrun.plugins.exchanges.polymarket.local_books import LocalBooks
-from pmrun.plugins.exchanges.polymarket.news import BookSeen, Parsed
 from pmrun.plugins.exchanges.polymarket.rest import Rest
 from pmrun.plugins.exchanges.polymarket.signing import Signer
-from pmrun.plugins.exchanges.polymarket.sockets import Connect, dialer
 from pmrun.plugins.exchanges.polymarket.streams import MarketListener, MarketStreams
 from pmrun.plugins.exchanges.polymarket.transport import Urls
-from pmrun.plugins.exchanges.polymarket.trouble import Trouble
 from pmrun.plugins.exchanges.polymarket.watch import Patience, Watchdog
 from pmrun.runner.errors import ExchangeError, ProtocolViolation
-from pmrun.runner.facts import StatusChanged, TickChanged
 from pmrun.runner.hooks import Depth
 from pmrun.runner.market import Market, MarketNo
-from pmrun.runner.ports import FeedInfo
 from pmrun.runner.session import Bell
 from pmrun.runner.units import Micros
 
 log = logger.bind(module="markets")
 ASK_EVERY = 0.2  # seconds between looks at what is to be read by REST
 
-Heard = Callable[[Parsed, Micros], None]
-Dropped = Callable[[Sequence[MarketNo], Micros], None]
-Noted = Callable[[TickChanged | StatusChanged], None]
 
-
-class Network(NamedTuple):
-    """How the exchange is reached."""
-
-    http: httpx.AsyncClient
-    connect: Connect
-    rng: Random = Random()  # of the waits that are drawn
-
-
-@asynccontextmanager
-async def real_network(nursery: trio.Nursery, given: Network | None = None) -> AsyncIterator[Network]:
-    """Reach the exchange over real sockets, unless another network is given."""
-    if given is not None:
-        yield given
-        return
-    async with httpx.AsyncClient(timeout=None, http2=False, trust_env=False) as http:  # every call has a deadline
-        yield Network(http, dialer(nursery))
-
-
-class LiveMarkets(MarketListener):
+class LiveMarkets(MarketFeed, MarketListener):
     """Markets that are being watched; nothing comes before `start`."""
+
+    name, sockets = "polymarket", "market sockets"
 
     def __init__(
         self,
@@ -72,20 +47,12 @@ class LiveMarkets(MarketListener):
         nursery: trio.Nursery,
     ) -> None:
         """Take the markets, and how to reach them."""
-        self.markets = tuple(markets)
-        self.books = LocalBooks(self.markets)
+        super().__init__(markets, network, now, bell, nursery)
         self.clob_url = settings.clob_url
-        self.connect = network.connect
-        self.rng = network.rng
         self.user_url = f"{settings.socket_url}/ws/user"
-        self.counts: Counter[str] = Counter()
         self._unread = Trouble(log, "a book cannot be read", now)
         self._settings = settings
-        self._network = network
         self._rest = rest
-        self._now = now
-        self._bell = bell
-        self._nursery = nursery
         self._streams = MarketStreams(
             f"{settings.socket_url}/ws/market",
             network.connect,
@@ -94,11 +61,6 @@ class LiveMarkets(MarketListener):
             network.rng,
             assets_per_socket=settings.assets_per_socket,
         )
-        self._started = now()
-        self._latest = self._started
-        self._heard: list[Heard] = []
-        self._dropped: list[Dropped] = []
-        self._noted: list[Noted] = []
 
     @classmethod
     async def found(
@@ -120,12 +82,6 @@ class LiveMarkets(MarketListener):
         """Return the calls of an account at the same exchange, with a budget of its own."""
         http, urls = self._network.http, _urls(self._settings)
         return Rest(http, urls, signer, api_key, Budget(self._now), self._now, audit, chance=self.rng.random)
-
-    def hear(self, heard: Heard, dropped: Dropped, noted: Noted) -> None:
-        """Have every frame, every loss of books, and news of ticks and statuses told."""
-        self._heard.append(heard)
-        self._dropped.append(dropped)
-        self._noted.append(noted)
 
     async def start(self, depth: Depth, everything: bool) -> None:
         """Subscribe, and watch that what is heard goes on."""
@@ -160,12 +116,6 @@ class LiveMarkets(MarketListener):
                     self._unread.over()
             self._pass_on()
 
-    def _take_rest(self, seen: BookSeen) -> None:
-        now = self._now()
-        if self.books.take_rest(seen, now):
-            for heard in self._heard:
-                heard(Parsed((seen,)), now)
-
     # What the sockets say.
 
     def on_frame(self, shard: int, raw: str, at: Micros) -> None:
@@ -177,27 +127,15 @@ class LiveMarkets(MarketListener):
         """Take what a frame says."""
         before = self.books.changed_since()
         self.books.take(parsed, at)
-        for heard in self._heard:
-            heard(parsed, at)
+        self._tell(parsed, at)
         self._pass_on()
-        if before is None and self.books.changed_since() is not None:
-            self._bell.ring()
-
-    def _pass_on(self) -> None:
-        for fact in self.books.facts():
-            if isinstance(fact, (TickChanged, StatusChanged)):
-                for noted in self._noted:
-                    noted(fact)
+        self._ring_if_first(before)
 
     def on_lost(self, shard: int, why: str) -> None:
         """Drop the books of a shard."""
         self.counts["lost"] += 1
         log.warning("market socket {}: lost: {}", shard, why)
-        now, markets = self._now(), self._markets_of(shard)
-        self.books.lost(markets, now)
-        for dropped in self._dropped:
-            dropped(markets, now)
-        self._bell.ring()
+        self._drop(self._markets_of(shard))
 
     def on_back(self, shard: int) -> None:
         """Await the books of a shard."""
@@ -214,28 +152,11 @@ class LiveMarkets(MarketListener):
 
     # What a run says of its feed.
 
-    @property
-    def info(self) -> FeedInfo:
-        """Return what was heard so far."""
-        return self.info_with_prints(self._latest)
+    def _source(self) -> str:
+        return self._settings.clob_url
 
-    def info_with_prints(self, at: Micros) -> FeedInfo:
-        """Return the same as of a moment; a live feed has prints, whether or not one came yet."""
-        frames = self.counts["frames"]
-        remarks = [f"live: market sockets: {name} {count}" for name, count in self.counts.items() if name != "frames"]
-        return FeedInfo(
-            name="polymarket",
-            source=self._settings.clob_url,
-            simulated=self._settings.simulated,
-            data_hash="live",
-            frames=0,
-            prints=1,
-            first_at=self._started,
-            last_at=at,
-            unknown=dict(self.books.unknown),
-            inferred_ticks=self.books.counts["inferred ticks"],
-            remarks=(f"live: {frames} frames", *remarks),
-        )
+    def _simulated(self) -> bool:
+        return self._settings.simulated
 
 
 def _urls(settings: FeedTerms) -> Urls:

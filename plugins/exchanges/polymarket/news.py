@@ -1,13 +1,12 @@
-"""What Polymarket's streams tell us, in exact units and under the exchange's own ids."""
+"""What Polymarket's user stream tells us of our own orders, in exact units and under the exchange's own ids."""
 
 from enum import StrEnum
 
 import msgspec
 
-from pmrun.runner.market import ConditionId, FeeTerms, TokenId
+from pmrun.plugins.exchanges.common.market_news import OwnNews
+from pmrun.runner.market import ConditionId, TokenId
 from pmrun.runner.units import Micros, Price, Side, Size
-
-Levels = tuple[tuple[Price, Size], ...]  # best first
 
 
 class OrderKind(StrEnum):
@@ -59,101 +58,7 @@ class TraderSide(StrEnum):
     MAKER = "MAKER"
 
 
-class BookSeen(msgspec.Struct, frozen=True, kw_only=True):
-    """A whole order book: bids descending, asks ascending, no empty level."""
-
-    token: TokenId
-    condition: ConditionId
-    at: Micros
-    bids: Levels
-    asks: Levels
-    hash: str
-    tick: Price | None = None
-    min_order_size: Size | None = None
-    neg_risk: bool | None = None
-    last_trade_price: Price | None = None
-
-
-class LevelChange(msgspec.Struct, frozen=True, gc=False):
-    """The new total size at one price, zero when the level is gone; BUY is the bid side."""
-
-    token: TokenId
-    side: Side
-    price: Price
-    size: Size
-    hash: str
-    best_bid: Price | None = None
-    best_ask: Price | None = None
-
-
-class LevelsSeen(msgspec.Struct, frozen=True):
-    """Levels that changed together."""
-
-    condition: ConditionId
-    at: Micros
-    changes: tuple[LevelChange, ...]
-
-
-class PrintSeen(msgspec.Struct, frozen=True, kw_only=True):
-    """Other people's trade."""
-
-    token: TokenId
-    condition: ConditionId
-    at: Micros
-    price: Price
-    size: Size
-    taker_side: Side
-    fee_rate_bps: int | None = None
-    transaction: str | None = None
-
-
-class TickSeen(msgspec.Struct, frozen=True, kw_only=True):
-    """A market's tick has changed: its book is to be dropped and awaited anew (reference 5.2)."""
-
-    token: TokenId
-    condition: ConditionId
-    at: Micros
-    old: Price | None
-    new: Price
-
-
-class TouchSeen(msgspec.Struct, frozen=True, kw_only=True):
-    """The best prices, None where nobody rests."""
-
-    token: TokenId
-    condition: ConditionId
-    at: Micros
-    best_bid: Price | None
-    best_ask: Price | None
-
-
-class MarketListed(msgspec.Struct, frozen=True, kw_only=True):
-    """A market was created, subscribed to or not; its tokens may still be missing."""
-
-    condition: ConditionId
-    question: str
-    slug: str
-    tokens: tuple[TokenId, ...]
-    outcomes: tuple[str, ...]
-    tick: Price | None
-    at: Micros
-    event: str | None = None
-    active: bool = True
-    fees: FeeTerms | None = None
-    tags: tuple[str, ...] = ()
-
-
-class MarketResolved(msgspec.Struct, frozen=True, kw_only=True):
-    """A market has its answer; no winner where it was resolved without one."""
-
-    condition: ConditionId
-    tokens: tuple[TokenId, ...]
-    winning_token: TokenId | None
-    winning_outcome: str
-    at: Micros
-
-
-class OrderSeen(msgspec.Struct, frozen=True, kw_only=True):
+class OrderSeen(OwnNews, frozen=True, kw_only=True):
     """News of one of our orders; `size_matched` is cumulative."""
 
     order_id: str
@@ -169,7 +74,6 @@ class OrderSeen(msgspec.Struct, frozen=True, kw_only=True):
     order_type: str
     created_at: Micros | None
     expiration: Micros | None
-    at: Micros
     owner: str
     said: str = ""  # the message as it came
 
@@ -186,7 +90,7 @@ class MakerFill(msgspec.Struct, frozen=True, kw_only=True):
     outcome: str
 
 
-class TradeSeen(msgspec.Struct, frozen=True, kw_only=True):
+class TradeSeen(OwnNews, frozen=True, kw_only=True):
     """A trade of ours at one stage; token, side, price and size are the taker's, ours as maker is in `maker_fills`.
 
     The same trade comes again at each stage: apply a movement once by (trade id, own order id) (reference 5.3).
@@ -201,19 +105,8 @@ class TradeSeen(msgspec.Struct, frozen=True, kw_only=True):
     size: Size
     status: TradeStatus
     matched_at: Micros
-    at: Micros
     trader_side: TraderSide
     owner: str
     maker_fills: tuple[MakerFill, ...]
     transaction: str | None = None
     said: str = ""  # the message, or the row, as it came
-
-
-News = BookSeen | LevelsSeen | PrintSeen | TickSeen | TouchSeen | MarketListed | MarketResolved | OrderSeen | TradeSeen
-
-
-class Parsed(msgspec.Struct, frozen=True):
-    """One frame, read: its news in order, and the event types that we do not know."""
-
-    news: tuple[News, ...] = ()
-    unknown: tuple[str, ...] = ()

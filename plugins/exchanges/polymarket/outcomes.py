@@ -44,8 +44,3 @@ class CallFailed(ExchangeError):
 
 class IncompleteSnapshot(ProtocolViolation):
     """A list of our own orders or trades did not come whole: it proves nothing about what it lacks (O5)."""
-
-
-def one_line(text: str) -> str:
-    """Make a sentence of somebody else's fit for a message."""
-    return " ".join(text.split())[:200]

@@ -4,12 +4,12 @@ from collections.abc import Sequence
 
 import msgspec
 
-from pmrun.plugins.exchanges.polymarket.audit import as_text
+from pmrun.plugins.exchanges.common.texts import as_text, one_line
 from pmrun.plugins.exchanges.polymarket.errors_table import Reaction, rule
-from pmrun.plugins.exchanges.polymarket.outcomes import Lost, Rejected, one_line
+from pmrun.plugins.exchanges.polymarket.outcomes import Lost, Rejected
 from pmrun.plugins.exchanges.polymarket.signing import SignedOrder, TimeInForce
 from pmrun.plugins.exchanges.polymarket.transport import Answer, Unanswered
-from pmrun.plugins.exchanges.polymarket.wire_rest import OrderAnswer, Verdict, parse_order_answer, parse_order_answers
+from pmrun.plugins.exchanges.polymarket.wire_orders import OrderAnswer, Verdict, parse_order_answer, parse_order_answers
 from pmrun.runner.errors import ProtocolViolation
 
 MOST_ORDERS = 15  # of one call (reference 3.2)

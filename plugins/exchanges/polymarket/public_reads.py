@@ -6,31 +6,23 @@ from typing import TypeVar
 
 import msgspec
 
+from pmrun.plugins.exchanges.common.market_news import BookSeen
 from pmrun.plugins.exchanges.polymarket.listing import read_pages
-from pmrun.plugins.exchanges.polymarket.news import BookSeen
 from pmrun.plugins.exchanges.polymarket.transport import Call, Transport, Urls
+from pmrun.plugins.exchanges.polymarket.wire_account import Position, parse_positions
+from pmrun.plugins.exchanges.polymarket.wire_gamma import parse_gamma_page
 from pmrun.plugins.exchanges.polymarket.wire_markets import (
     MarketRewards,
     MarketTerms,
-    Page,
     RewardedMarket,
     parse_clob_page,
-    parse_gamma_page,
     parse_market_terms,
     parse_rewards_page,
     parse_simplified_page,
 )
-from pmrun.plugins.exchanges.polymarket.wire_rest import (
-    Geoblock,
-    Position,
-    parse_books,
-    parse_geoblock,
-    parse_neg_risk,
-    parse_positions,
-    parse_tick_size,
-    parse_time,
-    parse_version,
-)
+from pmrun.plugins.exchanges.polymarket.wire_pages import Page
+from pmrun.plugins.exchanges.polymarket.wire_prices import parse_books, parse_neg_risk, parse_tick_size
+from pmrun.plugins.exchanges.polymarket.wire_rest import Geoblock, parse_geoblock, parse_time, parse_version
 from pmrun.runner.errors import ProtocolViolation
 from pmrun.runner.market import ConditionId, Market, TokenId
 from pmrun.runner.units import Micros, Price

@@ -13,7 +13,7 @@ from pmrun.runner.errors import ConfigError
 from pmrun.runner.stopping import Stop
 
 if TYPE_CHECKING:
-    from pmrun.plugins.exchanges.polymarket.live_markets import Network
+    from pmrun.plugins.exchanges.common.network import Network
     from pmrun.plugins.exchanges.polymarket.recorder import Recording
     from pmrun.plugins.feeds.live import Polymarket
 
@@ -55,7 +55,7 @@ def _first(error: BaseException) -> BaseException:
 
 async def _record(feed: "Polymarket", folder: Path, seconds: float | None, stop: Stop) -> "Recording":
     """Find the markets and record them; a signal before that ends the program."""
-    from pmrun.plugins.exchanges.polymarket.live_markets import real_network
+    from pmrun.plugins.exchanges.common.network import real_network
 
     with stop.listening():
         with stop.ends_the_wait():

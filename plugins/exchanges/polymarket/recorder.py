@@ -11,9 +11,9 @@ import msgspec
 import trio
 
 from pmrun import __version__
-from pmrun.plugins.exchanges.polymarket.local_books import LocalBooks
-from pmrun.plugins.exchanges.polymarket.news import BookSeen, Parsed
-from pmrun.plugins.exchanges.polymarket.sockets import Connect
+from pmrun.plugins.exchanges.common.local_books import LocalBooks
+from pmrun.plugins.exchanges.common.market_news import BookSeen, Parsed
+from pmrun.plugins.exchanges.common.sockets import Connect
 from pmrun.plugins.exchanges.polymarket.streams import (
     ASSETS_PER_SOCKET,
     PACE,

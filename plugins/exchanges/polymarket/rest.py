@@ -7,13 +7,14 @@ import httpx
 import msgspec
 import trio
 
-from pmrun.plugins.exchanges.polymarket.audit import Exchanged
-from pmrun.plugins.exchanges.polymarket.budget import Budget, Kind
+from pmrun.plugins.exchanges.common.calls import Exchanged, Kind
+from pmrun.plugins.exchanges.common.texts import one_line
+from pmrun.plugins.exchanges.polymarket.budget import Budget
 from pmrun.plugins.exchanges.polymarket.credentials import ApiKey, parse_api_key
 from pmrun.plugins.exchanges.polymarket.errors_table import Reaction, rule
 from pmrun.plugins.exchanges.polymarket.listing import read_whole
 from pmrun.plugins.exchanges.polymarket.news import TradeSeen
-from pmrun.plugins.exchanges.polymarket.outcomes import Lost, Rejected, one_line, reason_of
+from pmrun.plugins.exchanges.polymarket.outcomes import Lost, Rejected, reason_of
 from pmrun.plugins.exchanges.polymarket.placing import MOST_ORDERS, Placing, Submission, order_body, placings, refused
 from pmrun.plugins.exchanges.polymarket.public_reads import PublicReads
 from pmrun.plugins.exchanges.polymarket.signing import Signer, is_position
@@ -27,13 +28,11 @@ from pmrun.plugins.exchanges.polymarket.transport import (
     Urls,
     failure,
 )
-from pmrun.plugins.exchanges.polymarket.wire_rest import (
-    BalanceAnswer,
+from pmrun.plugins.exchanges.polymarket.wire_account import BalanceAnswer, parse_balance, parse_closed_only
+from pmrun.plugins.exchanges.polymarket.wire_orders import (
     CancelAnswer,
     OpenOrder,
-    parse_balance,
     parse_cancel_answer,
-    parse_closed_only,
     parse_heartbeat,
     parse_open_orders,
     parse_own_trades,

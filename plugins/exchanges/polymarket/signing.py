@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from pmrun.plugins.exchanges.polymarket.credentials import FUNDER, ApiKey, Secret, Wallet, private_key_bytes
+from pmrun.plugins.exchanges.common.secret import Secret
+from pmrun.plugins.exchanges.polymarket.credentials import FUNDER, ApiKey, Wallet, private_key_bytes
 from pmrun.runner.errors import ConfigError
 from pmrun.runner.grid import KNOWN_TICKS, Grid
 from pmrun.runner.market import TokenId

@@ -1,42 +1,28 @@
 """What is true at the exchange before a session begins: cash, holdings, and orders that rest (R13)."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
 
 import trio
 from loguru import logger
 
+from pmrun.plugins.exchanges.common.starting import Resting, Truth, adopted, facts_of, over
 from pmrun.plugins.exchanges.polymarket.fills import own_parts
 from pmrun.plugins.exchanges.polymarket.life import SETTLEMENTS
 from pmrun.plugins.exchanges.polymarket.news import TradeSeen
-from pmrun.plugins.exchanges.polymarket.order_record import Record
 from pmrun.plugins.exchanges.polymarket.rest import Rest
-from pmrun.plugins.exchanges.polymarket.wire_rest import OpenOrder
+from pmrun.plugins.exchanges.polymarket.wire_orders import OpenOrder
 from pmrun.runner.account_file import AccountFile
-from pmrun.runner.account_records import FillRecord, OrderRecord
+from pmrun.runner.account_records import FillRecord
 from pmrun.runner.errors import ExchangeError
-from pmrun.runner.facts import Carried, Fact, FundsSeen, HoldingSeen, Listed, OrderFound
-from pmrun.runner.intents import Place, Reason
-from pmrun.runner.market import Market, MarketNo, Outcome, TokenId
-from pmrun.runner.orders import OrderNo, Purpose, State, TradeId
-from pmrun.runner.units import SECOND, Cash, Micros, Side, Size
+from pmrun.runner.market import Market, Outcome, TokenId
+from pmrun.runner.orders import TradeId
+from pmrun.runner.units import SECOND, Cash, Micros
 
 log = logger.bind(module="orders")
 AT_ONCE = 8  # balances asked for side by side
 LOOK_BACK = Micros(3_600 * SECOND)  # trades of so long ago are settled, or somebody has noticed
 LOOK_BACK_BEFORE = Micros(60 * SECOND)  # what the exchange's clock may be behind, and more
 CLOCK_OFF = Micros(5 * SECOND)  # what the exchange's clock may differ by
-
-
-@dataclass(frozen=True, slots=True)
-class Truth:
-    """What the exchange said, as facts and as the adapter keeps it."""
-
-    facts: list[Fact]
-    cash: Cash
-    shares: dict[TokenId, int]
-    adopted: list[tuple[Record, Size]]
-    before: frozenset[str]  # trades that the balances hold already
 
 
 async def check_clock(rest: Rest, now: Callable[[], Micros]) -> None:
@@ -88,25 +74,9 @@ async def truth(
     at = now()
     _keep_fills(account, trades.values(), markets)
     _close_unfinished(account, {order.order_id for order in resting}, at)
-    adopted = list(_adopted(resting, markets, at))
-    facts = [*_facts(account, markets, cash, shares, at), *(_found(record, filled, at) for record, filled in adopted)]
-    return Truth(facts, cash, shares, adopted, frozenset(trades))
-
-
-def _facts(
-    account: AccountFile, markets: Sequence[Market], cash: Cash, shares: dict[TokenId, int], at: Micros
-) -> Iterator[Fact]:
-    for node, values in account.carried(at).items():
-        yield Carried(at, node, values)
-    for number, market in enumerate(markets):
-        yield Listed(at, MarketNo(number), market)
-    yield FundsSeen(at, cash)
-    for number, market in enumerate(markets):
-        for outcome in Outcome:
-            held = Size(shares[market.token(outcome)])
-            if held:
-                cost = cost_of(account, market.token(outcome), held)
-                yield HoldingSeen(at, MarketNo(number), outcome, held, cost)
+    taken_over = adopted(map(_resting, resting), markets, at)
+    facts = facts_of(account, markets, cash, shares, taken_over, at)
+    return Truth(facts, cash, shares, taken_over, frozenset(trades))
 
 
 async def _holdings(rest: Rest, markets: Sequence[Market]) -> dict[TokenId, int]:
@@ -122,13 +92,6 @@ async def _holdings(rest: Rest, markets: Sequence[Market]) -> dict[TokenId, int]
             for outcome in Outcome:
                 nursery.start_soon(ask, market.token(outcome))
     return found
-
-
-def cost_of(account: AccountFile, token: TokenId, held: Size) -> Cash:
-    """Return what a holding cost, by our own fills; what they do not explain counts a dollar a share."""
-    bought, paid = account.bought(token)
-    explained = min(held, bought)
-    return Cash((paid * explained // bought if bought else 0) + held - explained)
 
 
 def _keep_fills(account: AccountFile, trades: Iterable[TradeSeen], markets: Sequence[Market]) -> None:
@@ -167,37 +130,8 @@ def _close_unfinished(account: AccountFile, resting: set[str], at: Micros) -> No
     """Write of an earlier session's orders that they are over, where they do not rest any more."""
     for record in account.unfinished():
         if record.exchange_order_id is not None and record.exchange_order_id not in resting:
-            filled = _filled(account, record)
-            state = State.FILLED if filled >= record.size_e6 else State.CANCELED
-            account.state(record.exchange_order_id, state, filled, at, "gone at the next start")
+            over(account, record, record.exchange_order_id, at)
 
 
-def _filled(account: AccountFile, record: OrderRecord) -> Size:
-    """Return what was filled of an order, by its fills; one that failed filled it all the same (O1)."""
-    order_id = record.exchange_order_id
-    fills = [] if order_id is None else account.fills(order_id)
-    return Size(max(record.filled_e6, sum(fill.size_e6 for fill in fills)))
-
-
-def _adopted(resting: Sequence[OpenOrder], markets: Sequence[Market], at: Micros) -> list[tuple[Record, Size]]:
-    """Number the orders that rest in our markets; those in others are not ours to judge."""
-    where = {market.token(each): (MarketNo(no), each) for no, market in enumerate(markets) for each in Outcome}
-    known = [order for order in resting if order.token in where]
-    return [
-        (_record(order, OrderNo(number), *where[order.token], at), order.size_matched)
-        for number, order in enumerate(known, 1)
-    ]
-
-
-def _record(order: OpenOrder, no: OrderNo, market: MarketNo, outcome: Outcome, at: Micros) -> Record:
-    purpose = Purpose.QUOTE if order.side is Side.BUY else Purpose.HEDGE
-    price, size = order.price, order.original_size
-    place = Place(at, no, market, outcome, order.side, price, size, purpose, True, Reason("found"))
-    return Record(place, order.order_id, order.token, at)
-
-
-def _found(record: Record, filled: Size, at: Micros) -> OrderFound:
-    place = record.place
-    return OrderFound(
-        at, place.market, place.outcome, place.side, place.price, place.size, filled, record.order_id, record.no
-    )
+def _resting(order: OpenOrder) -> Resting:
+    return Resting(order.order_id, order.token, order.side, order.price, order.original_size, order.size_matched)

@@ -1,4 +1,4 @@
-"""Polymarket's two streams: market data in shards, and the news of our own orders (O10; reference 5)."""
+"""Polymarket's market data, in shards (O10; reference 5.2)."""
 
 import math
 from collections import Counter
@@ -9,16 +9,15 @@ from typing import NoReturn
 import msgspec
 import trio
 
-from pmrun.plugins.exchanges.polymarket.news import MarketListed, OrderSeen, Parsed, TradeSeen
-from pmrun.plugins.exchanges.polymarket.sockets import Connect, KeptSocket, Pace
-from pmrun.plugins.exchanges.polymarket.wire import parse_frame, split_frame
+from pmrun.plugins.exchanges.common.market_news import MarketListed, Parsed
+from pmrun.plugins.exchanges.common.sockets import Connect, KeptSocket, Pace
+from pmrun.plugins.exchanges.polymarket.wire import parse_frame
 from pmrun.runner.errors import ProtocolViolation
-from pmrun.runner.market import ConditionId, Market, TokenId
+from pmrun.runner.market import Market, TokenId
 from pmrun.runner.units import Micros
 
 ASSETS_PER_SOCKET = 200  # more than this and sockets were seen to stall (reference 5.4)
 Group = tuple[TokenId, ...]
-UserAuth = tuple[str, str, str]  # API key, secret, passphrase
 PACE = Pace()
 
 
@@ -41,35 +40,9 @@ class MarketListener:
         """Learn that the shard is subscribed again: its books are sent anew."""
 
 
-class UserListener:
-    """What is told of the user stream; nothing of it may block. A subclass overrides what it needs."""
-
-    def on_frame(self, raw: str, at: Micros) -> None:
-        """Take a frame as it was sent."""
-
-    def on_news(self, parsed: Parsed, at: Micros) -> None:
-        """Take what the frame says."""
-
-    def on_violation(self, text: str, raw: str) -> None:
-        """Learn that a frame broke the protocol; `on_lost` and `on_back` follow."""
-
-    def on_lost(self, why: str) -> None:
-        """Learn that news of our orders may be missing from now on."""
-
-    def on_back(self) -> None:
-        """Learn that news come again, on the first connection too: what was missed is to be read by REST."""
-
-
 def market_hello(tokens: Iterable[TokenId]) -> str:
     """Return the first frame of a market socket (reference 5.2)."""
     return _text({"type": "market", "assets_ids": list(tokens), "custom_feature_enabled": True})
-
-
-def user_hello(auth: UserAuth, markets: Sequence[ConditionId] = ()) -> str:
-    """Return the first frame of a user socket; without markets it is told of all (reference 5.3). It holds secrets."""
-    key, secret, passphrase = auth
-    frame = {"type": "user", "auth": {"apiKey": key, "secret": secret, "passphrase": passphrase}}
-    return _text({**frame, "markets": list(markets)} if markets else frame)
 
 
 def _text(frame: object) -> str:
@@ -247,79 +220,3 @@ def _by(groups: Sequence[Group], shard_of: Callable[[Group], int]) -> dict[int, 
     for group in groups:
         found.setdefault(shard_of(group), []).append(group)
     return found
-
-
-class UserSocket:
-    """The news of our own orders and trades; after every connection what was missed has to be read by REST."""
-
-    def __init__(
-        self, url: str, connect: Connect, auth: Callable[[], UserAuth], listener: UserListener,
-        now: Callable[[], Micros], rng: Random, pace: Pace = PACE, markets: Sequence[ConditionId] = (),
-    ) -> None:  # fmt: skip
-        """Take how to get the credentials: they are read when a connection needs them, and kept nowhere."""
-        self.frames = 0
-        self.unknown: Counter[str] = Counter()
-        self._auth = auth
-        self._listener = listener
-        self._now = now
-        self._markets = tuple(markets)
-        self._socket = KeptSocket(url, connect, self, rng, pace)
-
-    @property
-    def up(self) -> bool:
-        """Whether the exchange answers on the present connection."""
-        return self._socket.up
-
-    @property
-    def connections(self) -> int:
-        """How many connections there were."""
-        return self._socket.connections
-
-    async def run(self) -> NoReturn:
-        """Keep the socket until cancelled."""
-        await self._socket.run()
-
-    def reconnect(self, why: str) -> None:
-        """Give up the connection; `on_back` follows on the next."""
-        self._socket.drop(why)
-
-    def hello(self) -> str:
-        """Return the subscription, with the credentials."""
-        return user_hello(self._auth(), self._markets)
-
-    def take(self, text: str) -> None:
-        """Read a frame and hand it on."""
-        at = self._now()
-        try:
-            parsed = parse_frame(text)
-        except ProtocolViolation as violation:
-            self._listener.on_violation(str(violation), text)
-            self._socket.drop(f"the exchange broke its protocol: {violation}")
-            return
-        self.frames += 1
-        self.unknown.update(parsed.unknown)
-        self._listener.on_frame(text, at)
-        self._listener.on_news(_with_words(parsed, text), at)
-
-    def lost(self, why: str) -> None:
-        """Hand it on."""
-        self._listener.on_lost(why)
-
-    def back(self) -> None:
-        """Hand it on."""
-        self._listener.on_back()
-
-
-def _with_words(parsed: Parsed, text: str) -> Parsed:
-    """Keep with our own news the words they came in (O2)."""
-    texts = split_frame(text)
-    if len(texts) != len(parsed.news):  # something among them is not known
-        texts = [text] * len(parsed.news)
-    news = zip(parsed.news, texts, strict=True)
-    return Parsed(
-        tuple(
-            msgspec.structs.replace(each, said=said) if isinstance(each, OrderSeen | TradeSeen) else each
-            for each, said in news
-        ),
-        parsed.unknown,
-    )

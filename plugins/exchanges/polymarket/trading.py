@@ -1,43 +1,43 @@
 """Our orders on their way to Polymarket: placed, cancelled, verified to be gone (O2-O7, R15)."""
 
-from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import NoReturn
 
 import trio
 from loguru import logger
 
+from pmrun.plugins.exchanges.common.known_orders import SURE
+from pmrun.plugins.exchanges.common.order_record import Record
+from pmrun.plugins.exchanges.common.order_trading import OrderTrading
+from pmrun.plugins.exchanges.common.trading_terms import Caps
+from pmrun.plugins.exchanges.common.trouble import Trouble
 from pmrun.plugins.exchanges.polymarket.errors_table import Reaction
 from pmrun.plugins.exchanges.polymarket.heart import Heart
-from pmrun.plugins.exchanges.polymarket.life import SURE, OrderLife
+from pmrun.plugins.exchanges.polymarket.life import OrderLife
 from pmrun.plugins.exchanges.polymarket.looking import Looking
 from pmrun.plugins.exchanges.polymarket.news import OrderSeen, TradeSeen
-from pmrun.plugins.exchanges.polymarket.order_record import Record
 from pmrun.plugins.exchanges.polymarket.outcomes import Lost, Rejected
 from pmrun.plugins.exchanges.polymarket.placing import Placing, Submission
 from pmrun.plugins.exchanges.polymarket.rest import Rest
 from pmrun.plugins.exchanges.polymarket.signing import Signer
-from pmrun.plugins.exchanges.polymarket.trading_terms import Caps, Pace, Told
-from pmrun.plugins.exchanges.polymarket.trouble import Trouble
+from pmrun.plugins.exchanges.polymarket.trading_terms import Pace, Told
 from pmrun.runner.errors import ExchangeError, ProtocolViolation
-from pmrun.runner.facts import Fact, Merged
-from pmrun.runner.intents import Cancel, CancelAll, Intent, Merge, Place
+from pmrun.runner.facts import Fact
+from pmrun.runner.intents import CancelAll, Intent, Place
 from pmrun.runner.market import Market
-from pmrun.runner.orders import News
-from pmrun.runner.session import Bell
-from pmrun.runner.units import SECOND, Micros, Price, Side, cash_paid
-
-__all__ = ["Caps", "Pace", "Trading"]
+from pmrun.runner.orders import News, OrderNo
+from pmrun.runner.units import SECOND, Micros, Price
+from pmrun.runner.unsent import PULLED
 
 log = logger.bind(module="orders")
 BATCH = 15  # orders a request may hold (reference 3.2)
-NO_MERGES = "merging needs a transaction on the chain, which this adapter cannot make"  # reference 8
-NOTHING_RESTS_TWICE = 2  # complete lists in a row that have to be empty
-BETWEEN_LISTS = 0.5  # seconds
 
 
-class Trading:
+class Trading(OrderTrading):
     """Carries out intents, and turns whatever is said of our orders into facts."""
+
+    _looking: Looking
+    no_merges = "merging needs a transaction on the chain, which this adapter cannot make"  # reference 8
 
     def __init__(
         self,
@@ -51,22 +51,17 @@ class Trading:
         pace: Pace = Pace(),
     ) -> None:
         """Take the two sides of the wire, and who is to be told."""
+        super().__init__(life, markets, caps, now)
         self.life = life
-        self.counts: Counter[str] = Counter()
         self._rest = rest
         self._signer = signer
-        self._markets = markets
         self._ticks = [market.tick for market in markets]
-        self._caps = caps
         self._told = told
-        self._now = now
         self._pace = pace
         self._places: list[Place] = []
         self._cancels: dict[str, None] = {}  # in the order in which they were asked for
         self._cancel_all: list[CancelAll] = []
-        self._work = Bell()
         self._unlisted = Trouble(log, "cancel all", now)
-        self._under_way = 0
         self._looking = Looking(rest, life, now, pace, told, self._say, self._ask_cancels, self.counts)
         self._heart = Heart(rest, now, pace, told.trouble, self.look, self.counts)
 
@@ -82,17 +77,12 @@ class Trading:
 
     def submit(self, intents: Iterable[Intent]) -> None:
         """Queue what is to be sent; cancels go first."""
-        for intent in intents:
-            if type(intent) is Place:
-                self._places.append(intent)
-            elif type(intent) is Cancel:
-                self._ask_cancel(self.life.records.get(intent.order))
-            elif type(intent) is CancelAll:
-                self._ask_cancel_all(intent)
-            elif type(intent) is Merge:
-                self._refuse_merge(intent)
+        super().submit(intents)
         if self._places or self._cancels or self._cancel_all:
             self._work.ring()
+
+    def _queue_place(self, place: Place) -> None:
+        self._places.append(place)
 
     def turned(self, at: Micros) -> None:
         """Hear that the desk is alive."""
@@ -106,14 +96,6 @@ class Trading:
         """Whether an answer, a trade or a settlement is awaited."""
         waiting = self._under_way or self._places or self._cancels or self._cancel_all
         return bool(waiting) or self.life.owed or self.life.unsettled()
-
-    def look(self) -> None:
-        """Ask for the truth now."""
-        self._looking.soon()
-
-    async def look_through(self) -> bool:
-        """Look at once; False when no complete snapshot was to be had."""
-        return await self._looking.look()
 
     # What the user socket says.
 
@@ -154,11 +136,6 @@ class Trading:
             self._under_way -= 1
             self._told.tell(())
 
-    def _refuse_merge(self, merge: Merge) -> None:
-        """Merging is no request to the order book but a transaction of the wallet: pairs stay held (reference 8)."""
-        self.counts["merges_refused"] += 1
-        self._say([Merged(self._now(), merge.no, merge.market, reason=NO_MERGES)])
-
     # Places.
 
     async def _place(self, places: Sequence[Place]) -> None:
@@ -176,11 +153,10 @@ class Trading:
     def _made(self, place: Place) -> tuple[Record, Submission] | None:
         """Sign an order; None, and it is over, for one that cannot be signed or passes a cap."""
         market, now = self._markets[place.market], self._now()
-        token = market.token(place.outcome)
-        record = Record(place, f"unsigned-{place.order}", token, now)
+        record = self._record(place, f"unsigned-{place.order}", now)
         refusal = self._over_cap(place)
         if not refusal:
-            tick = self._ticks[place.market]
+            token, tick = record.token, self._ticks[place.market]
             try:
                 order = self._signer.order(token, place.side, place.price, place.size, tick, market.neg_risk, at=now)
             except ValueError as error:
@@ -189,7 +165,7 @@ class Trading:
                 record.order_id = order.order_id
                 self.life.send(record)
                 return record, (order, place.post_only)
-        self._never_left(record, refusal, News.REJECTED)
+        self._give_up(record, refusal, News.REJECTED)
         return None
 
     def _answered(self, record: Record, answer: Placing) -> None:
@@ -218,25 +194,10 @@ class Trading:
             self._told.moved(record.token)
             self.look()
 
-    def _never_left(self, record: Record, why: str, news: News) -> None:
-        self.life.send(record)
-        self._say(self.life.never_left(record, self._now(), why, news))
-
-    def _over_cap(self, place: Place) -> str:
-        """Say which cap an order would pass; sells bring money in and pass none."""
-        if place.side is not Side.BUY:
-            return ""
-        cost = cash_paid(place.price, place.size)
-        if cost > self._caps.order:
-            return "over the cap live.max_order_usd"
-        resting = sum(
-            cash_paid(each.place.price, each.place.size) for each in self.life.in_play() if each.place.side is Side.BUY
-        )
-        return "over the cap live.max_resting_usd" if resting + cost > self._caps.resting else ""
-
     # Cancels: they do no harm twice, so they are repeated until they are answered.
 
-    def _ask_cancel(self, record: Record | None) -> None:
+    def _ask_cancel(self, order: OrderNo) -> None:
+        record = self.life.records.get(order)
         if record is not None and record.in_play:
             record.cancel_asked = True
             self._ask_cancels([record.order_id])
@@ -250,9 +211,7 @@ class Trading:
         queued, self._places = self._places, []
         for place in queued:
             if intent.side in (None, place.side):
-                token = self._markets[place.market].token(place.outcome)
-                record = Record(place, f"unsent-{place.order}", token, self._now())
-                self._never_left(record, "pulled before it was sent", News.CANCELED)
+                self._give_up(self._record(place, f"unsent-{place.order}", self._now()), PULLED, News.CANCELED)
             else:
                 self._places.append(place)
         for record in self.life.in_play():
@@ -295,17 +254,11 @@ class Trading:
 
     async def finish(self, allowed: Callable[[Record], bool], within: float) -> list[str]:
         """Verify that nothing of ours rests, cancelling what does; return what may still rest."""
-        empty, why = 0, ["the exchange was not asked"]
         gone: set[str] = set()
-        with trio.move_on_after(within):
-            while empty < NOTHING_RESTS_TWICE:
-                why = await self._clear(allowed, gone)
-                empty = 0 if why else empty + 1
-                if empty < NOTHING_RESTS_TWICE:
-                    await trio.sleep(BETWEEN_LISTS)
+        may_rest = await self._verified(lambda: self._clear(allowed, gone), within)
+        if not may_rest:
             self._heart.stop()
-            return []
-        return why or ["the exchange said once that nothing rests, and did not confirm it"]
+        return may_rest
 
     async def _clear(self, allowed: Callable[[Record], bool], gone: set[str]) -> list[str]:
         """Cancel what rests or may; return what that was. `gone` are those that the exchange said do not rest."""

@@ -9,19 +9,15 @@ import httpx
 import msgspec
 import trio
 
-from pmrun.plugins.exchanges.polymarket.audit import (
-    Exchanged,
-    as_text,
-    is_credential,
-    without_credentials,
-    without_secrets,
-    without_signatures,
-)
-from pmrun.plugins.exchanges.polymarket.budget import Budget, Kind
-from pmrun.plugins.exchanges.polymarket.credentials import ApiKey, Secret
+from pmrun.plugins.exchanges.common.calls import Exchanged, Kind
+from pmrun.plugins.exchanges.common.retries import Backoff, retried, sleep
+from pmrun.plugins.exchanges.common.secret import Secret
+from pmrun.plugins.exchanges.common.texts import as_text, one_line, without_secrets
+from pmrun.plugins.exchanges.polymarket.audit import is_credential, without_credentials, without_signatures
+from pmrun.plugins.exchanges.polymarket.budget import Budget
+from pmrun.plugins.exchanges.polymarket.credentials import ApiKey
 from pmrun.plugins.exchanges.polymarket.errors_table import Reaction, rule
-from pmrun.plugins.exchanges.polymarket.outcomes import CallFailed, one_line
-from pmrun.plugins.exchanges.polymarket.retries import Backoff, retried, sleep
+from pmrun.plugins.exchanges.polymarket.outcomes import CallFailed
 from pmrun.plugins.exchanges.polymarket.signing import Signer
 from pmrun.plugins.exchanges.polymarket.wire_rest import ErrorAnswer, parse_error
 from pmrun.runner.errors import ConfigError

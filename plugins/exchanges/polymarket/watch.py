@@ -7,8 +7,8 @@ from typing import NoReturn
 
 import trio
 
-from pmrun.plugins.exchanges.polymarket.local_books import LocalBooks
-from pmrun.plugins.exchanges.polymarket.news import BookSeen
+from pmrun.plugins.exchanges.common.local_books import LocalBooks
+from pmrun.plugins.exchanges.common.market_news import BookSeen
 from pmrun.plugins.exchanges.polymarket.streams import MarketSocket, MarketStreams
 from pmrun.runner.errors import ExchangeError
 from pmrun.runner.market import TokenId

@@ -5,10 +5,8 @@ from typing import Any
 
 import msgspec
 
-from pmrun.plugins.exchanges.polymarket.news import (
-    BookSeen,
+from pmrun.plugins.exchanges.common.market_news import (
     LevelChange,
-    Levels,
     LevelsSeen,
     MarketListed,
     MarketResolved,
@@ -18,14 +16,13 @@ from pmrun.plugins.exchanges.polymarket.news import (
     TickSeen,
     TouchSeen,
 )
+from pmrun.plugins.exchanges.polymarket.wire_book import WireBook, read_book
 from pmrun.plugins.exchanges.polymarket.wire_fields import (
     Condition,
     Scalar,
     Token,
     decode,
     moment,
-    optional_price,
-    optional_size,
     optional_tick,
     price,
     side,
@@ -39,29 +36,8 @@ from pmrun.runner.errors import ProtocolViolation
 from pmrun.runner.market import TokenId
 
 _KEEPALIVE = "PONG"
+
 _NO_TYPE = "(no event_type)"
-
-
-class WireLevel(msgspec.Struct, gc=False):
-    """One price of a book, as sent."""
-
-    price: Scalar
-    size: Scalar
-
-
-class WireBook(msgspec.Struct, tag_field="event_type", tag="book"):
-    """A book as sent, on the market channel or by REST (reference 4.1, 5.2)."""
-
-    market: Condition
-    asset_id: Token
-    timestamp: Scalar
-    bids: list[WireLevel]
-    asks: list[WireLevel]
-    hash: str = ""
-    tick_size: Scalar | None = None
-    min_order_size: Scalar | None = None
-    neg_risk: bool | None = None
-    last_trade_price: Scalar | None = None
 
 
 class _Change(msgspec.Struct, gc=False):
@@ -147,35 +123,6 @@ class _Peek(msgspec.Struct):
 
 
 _Event = WireBook | _PriceChange | _Print | _TickChange | _Touch | _NewMarket | _Resolved | WireOrder | WireTrade
-
-
-def read_book(wire: WireBook) -> BookSeen:
-    """Turn a book into news, whatever the order of its levels (reference 4.1: sources differ)."""
-    return BookSeen(
-        token=wire.asset_id,
-        condition=wire.market,
-        at=moment(wire.timestamp),
-        bids=_levels(wire.bids, "bids", True),
-        asks=_levels(wire.asks, "asks", False),
-        hash=wire.hash,
-        tick=optional_tick(wire.tick_size),
-        min_order_size=optional_size(wire.min_order_size, "min_order_size"),
-        neg_risk=wire.neg_risk,
-        last_trade_price=optional_price(wire.last_trade_price, "last_trade_price"),
-    )
-
-
-def _levels(levels: list[WireLevel], field: str, descending: bool) -> Levels:
-    price_field, size_field = f"{field}.price", f"{field}.size"
-    try:  # one argument is what the cache answers fastest
-        found = {price(level.price): size(level.size) for level in levels}
-    except ProtocolViolation:
-        found = {price(level.price, price_field): size(level.size, size_field) for level in levels}
-    if len(found) != len(levels):
-        read = [price(level.price, price_field) for level in levels]
-        twice = next(level.price for level in levels if read.count(price(level.price, price_field)) > 1)
-        raise ProtocolViolation(f"{price_field} {twice!r} is in the book twice")
-    return tuple(sorted([level for level in found.items() if level[1]], reverse=descending))
 
 
 def _read_changes(wire: _PriceChange) -> LevelsSeen:
@@ -289,13 +236,18 @@ _READERS: dict[type, Callable[[Any], News]] = {
     WireOrder: read_order,
     WireTrade: read_trade,
 }
+
 _FRAME: msgspec.json.Decoder[Any] = msgspec.json.Decoder(_Event | list[_Event])
+
 _ARRAY = msgspec.json.Decoder(list[msgspec.Raw])
+
 _PEEK = msgspec.json.Decoder(_Peek)
+
 _SINGLE: dict[str, msgspec.json.Decoder[Any]] = {
     str(kind.__struct_config__.tag): msgspec.json.Decoder(kind)  # type: ignore[attr-defined]
     for kind in _READERS
 }
+
 # Some relays drop `event_type` from user frames; their `type` still tells.
 _BY_TYPE = {"PLACEMENT": "order", "UPDATE": "order", "CANCELLATION": "order", "TRADE": "trade"}
 
@@ -313,13 +265,6 @@ def parse_frame(raw: bytes | str) -> Parsed:
     if type(frame) is list:
         return Parsed(tuple([_READERS[type(event)](event) for event in frame]))
     return Parsed((_READERS[type(frame)](frame),))
-
-
-def split_frame(text: str) -> list[str]:
-    """Return the events of a frame that has been read, each as it came."""
-    if not text.lstrip().startswith("["):
-        return [text]
-    return [bytes(event).decode() for event in decode(_ARRAY, text, "frame")]
 
 
 def _parse_one_by_one(raw: bytes | str) -> Parsed:

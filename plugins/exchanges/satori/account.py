@@ -1,19 +1,13 @@
 """Connects a live session to an account: its lock, its file, its token, its truth (P6, R13)."""
 
-import os
 import re
-import traceback
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from random import Random
 
-import trio
-from loguru import logger
-
-from pmrun.plugins.exchanges.polymarket.account import MayRest
-from pmrun.plugins.exchanges.polymarket.account_folder import account_folder
-from pmrun.plugins.exchanges.polymarket.audit_file import AuditFile
-from pmrun.plugins.exchanges.polymarket.outcomes import one_line
+from pmrun.plugins.exchanges.common.account_folder import account_folder
+from pmrun.plugins.exchanges.common.account_session import begin, kept
+from pmrun.plugins.exchanges.common.audit_file import AuditFile
 from pmrun.plugins.exchanges.satori.budget import OrderBudget
 from pmrun.plugins.exchanges.satori.credentials import Credentials
 from pmrun.plugins.exchanges.satori.errors_table import BY_CODE
@@ -29,7 +23,6 @@ from pmrun.runner.errors import ConfigError
 from pmrun.runner.ports import LiveSetup
 from pmrun.runner.wallet_lock import hold_wallet
 
-log = logger.bind(module="orders")
 TRADE = "trade"
 
 
@@ -48,23 +41,11 @@ async def connected(
     name, began = account_name(me), setup.now()
     folder = account_folder(terms.folder, data.url)
     with hold_wallet(name, setup.name, began, folder), AccountFile.open(name, folder) as account:
-        unclean = account.unclean()
-        if unclean is not None:
-            log.warning("the session {} did not end cleanly: what it left is looked up", unclean.run)
-        account.begin_session(setup.name, began, os.getpid())
+        begin(account, setup.name, began)
         found = await truth(rest, account, data.markets, setup.now)
         exchange = SatoriExchange(setup, data, _wire(terms, data, rest, account, setup), found)
-        try:
-            async with trio.open_nursery() as nursery:
-                await nursery.start(exchange.run)
-                await data.start(setup.depth, setup.everything)
-                yield exchange
-                nursery.cancel_scope.cancel()
-        except BaseException as error:
-            if not exchange.finished:
-                with trio.CancelScope(shield=True):
-                    await _break_off(exchange, error)
-            raise
+        async with kept(exchange, data.start, setup):
+            yield exchange
 
 
 def account_name(me: Me) -> str:
@@ -97,16 +78,3 @@ def _wire(terms: AccountTerms, data: LiveMarkets, rest: Rest, account: AccountFi
         budget=OrderBudget(terms.order_calls, terms.max_resting),
         pace=terms.pace,
     )
-
-
-async def _break_off(exchange: SatoriExchange, error: BaseException) -> None:
-    """Have nothing rest, exits neither, as nobody watches any more; raises MayRest where that cannot be verified."""
-    for record in exchange.life.in_play():
-        record.cancel_asked = True
-    may_rest = await exchange.finish()
-    if may_rest:
-        log.critical("broken off: {}", "".join(traceback.format_exception(error)))
-        while isinstance(error, BaseExceptionGroup):
-            error = error.exceptions[0]
-        said = one_line(f"{type(error).__name__}: {error}")
-        raise MayRest(f"broken off by {said}; MAY REST: {'; '.join(may_rest)}") from error

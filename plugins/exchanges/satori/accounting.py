@@ -1,15 +1,14 @@
 """The account's file in line with what happens, where an order's id is known only once it is answered (O2, O8)."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple, cast
+from typing import NamedTuple
 
 import msgspec
 
-from pmrun.plugins.exchanges.polymarket.accounting import ENDS
-from pmrun.plugins.exchanges.polymarket.accounting import Accounting as ByHash
-from pmrun.plugins.exchanges.polymarket.order_record import Record
-from pmrun.plugins.exchanges.polymarket.reckoning import Reckoning
-from pmrun.plugins.exchanges.polymarket.start import cost_of
+from pmrun.plugins.exchanges.common import accounting as common
+from pmrun.plugins.exchanges.common.order_record import Record
+from pmrun.plugins.exchanges.common.reckoning import Reckoning
+from pmrun.plugins.exchanges.common.starting import cost_of
 from pmrun.plugins.exchanges.satori.life import CLOCKS, OrderLife
 from pmrun.plugins.exchanges.satori.news import FillSeen
 from pmrun.plugins.exchanges.satori.rest import Rest
@@ -49,7 +48,7 @@ class _Taken(NamedTuple):
     at: Micros
 
 
-class Accounting(ByHash):
+class Accounting(common.Accounting):
     """Names orders in the file as soon as they have an id."""
 
     def __init__(
@@ -62,7 +61,8 @@ class Accounting(ByHash):
         markets: Sequence[Market],
     ) -> None:
         """Start from what the exchange said at the start."""
-        super().__init__(setup, account, reckoning, cast(Any, life), cast(Any, _Balances(rest)), markets)
+        super().__init__(setup, account, reckoning, life, _Balances(rest), markets)
+        self._traded_at = life.traded_at
         self._taken: dict[TokenId, _Taken] = {}
 
     def keep(self, fact: Fact) -> None:
@@ -72,7 +72,7 @@ class Accounting(ByHash):
             if not record.order_id and not record.in_play:
                 self._account.name(self._client_id(record), f"none:{self._client_id(record)}")
                 self._account.state(
-                    f"none:{self._client_id(record)}", ENDS[fact.news], cast(Any, record.filled), fact.at, fact.reason
+                    f"none:{self._client_id(record)}", common.ENDS[fact.news], Size(record.filled), fact.at, fact.reason
                 )
                 return
             if not record.order_id:
@@ -120,7 +120,7 @@ class Accounting(ByHash):
         record = self._life.records[fact.order]
         token, buys = record.token, record.place.side is Side.BUY
         shares = int(fact.size) if buys else -int(fact.size)
-        traded_at = cast(OrderLife, self._life).traded_at.pop(fact.trade, fact.at)
+        traded_at = self._traded_at.pop(fact.trade, fact.at)
         taken = self._taken.get(token)
         if taken is None or traded_at > taken.at + CLOCKS or taken.shares * shares <= 0:
             return [], []
@@ -149,9 +149,6 @@ class Accounting(ByHash):
                 before = self._taken.get(token)
                 self._taken[token] = _Taken(difference + (0 if before is None else before.shares), now)
         return super()._take_over(found)
-
-    def _client_id(self, record: Record) -> str:
-        return f"{self._setup.name}-{record.no}"
 
     def _order_record(self, record: Record) -> OrderRecord:
         return msgspec.structs.replace(super()._order_record(record), exchange_order_id=None)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import msgspec
 
 from pmrun.plugins.exchanges.satori.rest import Rest
-from pmrun.plugins.exchanges.satori.wire import Listed
+from pmrun.plugins.exchanges.satori.wire_markets import Listed
 from pmrun.runner.errors import ConfigError, DataError
 from pmrun.runner.facts import MarketStatus
 

@@ -7,11 +7,11 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from pmrun.plugins.exchanges.polymarket.credentials import Secret
+from pmrun.plugins.exchanges.common.secret import Secret
 from pmrun.runner.errors import ConfigError
 from pmrun.runner.units import SECOND, Micros
 
-__all__ = ["Credentials", "Secret", "one_time_code", "read_credentials"]
+__all__ = ["Credentials", "one_time_code", "read_credentials"]
 
 TOKEN = "SATORI_TOKEN"
 EMAIL = "SATORI_EMAIL"

@@ -7,11 +7,11 @@ from types import SimpleNamespace
 from typing import Any, NamedTuple, cast
 from urllib.parse import urlsplit
 
-from pmrun.plugins.exchanges.polymarket import doctor_machine
-from pmrun.plugins.exchanges.polymarket.account_folder import account_folder
-from pmrun.plugins.exchanges.polymarket.doctor_findings import Finding, misconfigured, not_tried, ok, refused, warning
-from pmrun.plugins.exchanges.polymarket.feed_terms import LOOPBACK
-from pmrun.plugins.exchanges.polymarket.live_markets import Network
+from pmrun.plugins.exchanges.common import doctor_machine
+from pmrun.plugins.exchanges.common.account_folder import account_folder
+from pmrun.plugins.exchanges.common.addresses import LOOPBACK
+from pmrun.plugins.exchanges.common.doctor_findings import Finding, misconfigured, not_tried, ok, refused, warning
+from pmrun.plugins.exchanges.common.network import Network
 from pmrun.plugins.exchanges.satori.account import TRADE, account_name
 from pmrun.plugins.exchanges.satori.catalogue import find_markets
 from pmrun.plugins.exchanges.satori.credentials import PERSONAL, read_credentials, required

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from pmrun.plugins.exchanges.polymarket.feed_terms import LOOPBACK
+from pmrun.plugins.exchanges.common.addresses import LOOPBACK, SOCKET, WEB, check_address, host_of
 from pmrun.plugins.exchanges.satori.catalogue import Choice
 from pmrun.runner.units import SECOND, Micros
 
@@ -22,14 +22,11 @@ class FeedTerms:
 
     def __post_init__(self) -> None:
         """Refuse addresses that are none, and numbers that could watch nothing."""
-        for name, schemes in (("url", ("https", "http")), ("socket_url", ("wss", "ws"))):
+        for name, schemes in (("url", WEB), ("socket_url", SOCKET)):
+            check_address(name, getattr(self, name), schemes)
             place = urlsplit(getattr(self, name))
-            if place.scheme not in schemes or not place.hostname:
-                raise ValueError(f"{name} must be an address such as {schemes[0]}://host")
             if place.query or place.fragment:
                 raise ValueError(f"{name} must end with a path: a token comes from the environment")
-            if place.scheme in ("http", "ws") and place.hostname not in LOOPBACK:
-                raise ValueError(f"{name} must be {schemes[0]}://…: without encryption only on this machine")
         if not 1 <= self.top <= 500:
             raise ValueError("top must be from 1 to 500")
         if not 1 <= self.quiet_after <= 3_600:
@@ -40,7 +37,7 @@ class FeedTerms:
     @property
     def simulated(self) -> bool:
         """Whether no money is at stake there: on this machine, or on the exchange's staging."""
-        host = urlsplit(self.url).hostname or ""
+        host = host_of(self.url)
         return host in LOOPBACK or host.split(".")[0] == "staging"
 
     def choice(self) -> Choice:

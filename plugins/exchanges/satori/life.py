@@ -4,20 +4,17 @@ An order has no id before its answer comes, and may be filled by then: what is s
 until an order of ours is known by it. Where the answer is lost, the order is found among the account's by its terms.
 """
 
-from collections import Counter
 from collections.abc import Sequence
 
-from pmrun.plugins.exchanges.polymarket.order_record import Record, Standing
+from pmrun.plugins.exchanges.common.known_orders import SURE, KnownOrders
+from pmrun.plugins.exchanges.common.order_record import Record, Standing
 from pmrun.plugins.exchanges.satori.news import Cause, FillSeen, OrderSeen, OrderStatus
 from pmrun.runner.account_records import OrderRecord
 from pmrun.runner.facts import Fact, Filled, OrderNews, Settled
-from pmrun.runner.orders import News, OrderNo, Settlement, TradeId
+from pmrun.runner.orders import News, Settlement, TradeId
 from pmrun.runner.units import SECOND, Micros, Side, cash_paid, cash_received
 
 CLOCKS = Micros(2 * SECOND)  # what the exchange's clock may be behind ours
-SURE = Micros(10 * SECOND)  # what REST has not shown by then, it is not about to show (O7)
-AGAIN = Micros(1 * SECOND)  # between two looks for an order that was not found
-MISSES = 2  # complete looks in a row that have to lack an order before it counts as gone
 MOST_UNCLAIMED = 1_000
 ARRIVES = Micros(120 * SECOND)  # that a request may be under way when the session that sent it is killed
 WHY = {
@@ -39,7 +36,7 @@ class _Unclaimed:
         self.fills: list[FillSeen] = []
 
 
-class OrderLife:
+class OrderLife(KnownOrders):
     """Turns what the exchange says into facts, each once; decides nothing, and talks to nobody."""
 
     def __init__(self, before: frozenset[str] = frozenset(), lost: Sequence[OrderRecord] = ()) -> None:
@@ -47,24 +44,16 @@ class OrderLife:
 
         `lost` are an earlier session's orders whose answer it did not live to see: they may arrive yet.
         """
+        super().__init__()
         self._before = before
-        self._lost = list(lost)
+        self._may_arrive = list(lost)
         self._arrived: list[tuple[OrderRecord, str]] = []
         self.traded_at: dict[TradeId, Micros] = {}  # when the fills told last were matched, by the exchange's clock
-        self._in_play: dict[OrderNo, Record] = {}
-        self._ended: dict[OrderNo, Record] = {}  # oldest first
         self._unclaimed: dict[str, _Unclaimed] = {}  # oldest first
         self._strange: set[str] = set()  # ids of orders that were there before this session
         self._named: list[Record] = []
-        self.records: dict[OrderNo, Record] = {}
-        self.by_id: dict[str, Record] = {}
-        self.counts: Counter[str] = Counter()
         self.cancelled_at = Micros(0)  # when an order was cancelled last: a fill of it may still be told
         self.undead: dict[str, Record] = {}  # orders that rest although they were said to have ended
-
-    def in_play(self) -> list[Record]:
-        """Return the orders that may rest."""
-        return list(self._in_play.values())
 
     @property
     def strangers(self) -> list[str]:
@@ -84,26 +73,9 @@ class OrderLife:
 
     # What we do.
 
-    def send(self, record: Record) -> None:
-        """Remember an order before its request leaves; it has no id yet."""
-        self.records[record.no] = self._in_play[record.no] = record
-
-    def adopt(self, record: Record, filled: int) -> None:
-        """Take over an order that an earlier session left resting; what was filled before is no news."""
-        record.standing, record.shown = Standing.TAKEN, True
-        record.filled = record.matched = filled
-        record.checks = []
-        self.send(record)
-        self.by_id[record.order_id] = record
-
     def known_before(self, order_id: str) -> None:
         """Learn of an order that is none of this session's."""
         self._strange.add(order_id)
-
-    def never_left(self, record: Record, at: Micros, why: str, news: News) -> list[Fact]:
-        """Give up an order whose request was not sent."""
-        record.given_up = True
-        return self._end(record, news, at, why)
 
     # What the exchange answers.
 
@@ -125,14 +97,8 @@ class OrderLife:
 
     def lost(self, record: Record, why: str, at: Micros) -> list[Fact]:
         """Note that nobody can say whether an order arrived (O7): it is looked up, and never sent again."""
-        self.counts["answers_lost"] += 1
-        if not record.in_play:
-            return []
-        record.look_at(at)
-        if record.standing is not Standing.SENT:
-            return []
-        record.standing = Standing.UNKNOWN
-        return [OrderNews(at, record.no, News.UNKNOWN, why), *self._match(at)]
+        facts = self._lost(record, why, at)
+        return [*facts, *self._match(at)] if facts else []
 
     # What the socket and REST say.
 
@@ -183,23 +149,6 @@ class OrderLife:
             Settled(at, record.no, trade, Settlement.CONFIRMED),
         ]
 
-    def missing(self, record: Record, at: Micros) -> list[Fact]:
-        """Take it that a complete look did not show an order of ours.
-
-        One that stays unknown is over: it counts as cancelled, and should a fill of it come yet, it is a fill.
-        """
-        if not record.in_play:
-            return []
-        record.missing += 1
-        if record.missing < MISSES or at < record.sent_at + SURE:
-            wait_until = record.sent_at + SURE if record.missing >= MISSES else 0
-            record.look_at(Micros(max(at + AGAIN, wait_until)))
-            return []
-        if record.standing is Standing.TAKEN:
-            return self._end(record, News.CANCELED, at, "" if record.cancel_asked else "gone from the exchange")
-        record.given_up = True
-        return self._end(record, News.CANCELED, at, "it never arrived at the exchange")
-
     # Orders without an id.
 
     def _kept(self, order_id: str, at: Micros) -> _Unclaimed:
@@ -231,12 +180,12 @@ class OrderLife:
 
     def _find_lost(self, rivals: Sequence[Record]) -> None:
         """Find what an earlier session sent and arrived only now; it stays none of this session's."""
-        for lost in list(self._lost):
+        for lost in list(self._may_arrive):
             for order_id, kept in self._unclaimed.items():
                 seen = kept.seen
                 if seen is None or not can_be(lost, seen) or any(_same_terms(each, seen) for each in rivals):
                     continue
-                self._lost.remove(lost)
+                self._may_arrive.remove(lost)
                 del self._unclaimed[order_id]
                 self._strange.add(order_id)
                 self._arrived.append((lost, order_id))
@@ -278,21 +227,6 @@ class OrderLife:
                 facts += self.order_seen(kept.seen, at)
         return facts
 
-    # What is to be looked at.
-
-    def next_check(self) -> Micros | None:
-        """Return when the next order wants to be looked up."""
-        return min((record.checks[0] for record in self._in_play.values() if record.checks), default=None)
-
-    def take_due(self, at: Micros) -> bool:
-        """Say whether a look is due now, and strike off what it will answer."""
-        due = False
-        for record in self._in_play.values():
-            while record.checks and record.checks[0] <= at:
-                record.checks.pop(0)
-                due = True
-        return due
-
     # How an order ends.
 
     def _cancelled(self, record: Record, seen: OrderSeen, at: Micros) -> list[Fact]:
@@ -302,32 +236,13 @@ class OrderLife:
         never = seen.cause is Cause.VALIDATION and not record.shown and not record.matched
         return self._end(record, News.REJECTED if never else News.CANCELED, at, why, seen.said)
 
-    def _end(self, record: Record, news: News, at: Micros, why: str, said: str = "") -> list[Fact]:
-        if not record.in_play:
-            return []
-        record.given_up = record.given_up or news is News.REJECTED
-        self._out_of_play(record, at)
-        return [OrderNews(at, record.no, news, why, record.order_id or None, ws=said or None)]
-
     def _out_of_play(self, record: Record, at: Micros) -> None:
-        record.end(at)
+        super()._out_of_play(record, at)
         self.cancelled_at = at if record.filled < record.place.size else self.cancelled_at
-        del self._in_play[record.no]
-        self._ended[record.no] = record
 
-    def forget(self, before: Micros) -> list[Record]:
-        """Forget the orders that ended before a time and are owed nothing; return them."""
-        gone = [
-            each
-            for each in self._ended.values()
-            if each.ended_at is not None and each.ended_at < before and not each.owed
-        ]
-        for record in gone:
-            del self.records[record.no], self._ended[record.no]
-            if record.order_id:
-                del self.by_id[record.order_id]
-                self._strange.add(record.order_id)
-        return gone
+    def _forget(self, record: Record) -> None:
+        if record.order_id:
+            self._strange.add(record.order_id)
 
 
 def can_be(lost: OrderRecord, seen: OrderSeen) -> bool:

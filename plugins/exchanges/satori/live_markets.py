@@ -1,30 +1,30 @@
 """The live public feed as a run uses it: markets, their socket, their books, and who listens (O10)."""
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from random import Random
+from collections.abc import Callable, Sequence
 from typing import Self
 
 import trio
 from loguru import logger
 
-from pmrun.plugins.exchanges.polymarket.audit import Exchanged
-from pmrun.plugins.exchanges.polymarket.live_markets import Dropped, Heard, Network, Noted
-from pmrun.plugins.exchanges.polymarket.local_books import LocalBooks
+from pmrun.plugins.exchanges.common.calls import Exchanged
+from pmrun.plugins.exchanges.common.local_books import LocalBooks
+from pmrun.plugins.exchanges.common.market_feed import MarketFeed
+from pmrun.plugins.exchanges.common.market_news import BookSeen, Parsed
+from pmrun.plugins.exchanges.common.network import Network
 from pmrun.plugins.exchanges.satori.catalogue import find_markets
 from pmrun.plugins.exchanges.satori.credentials import Credentials
 from pmrun.plugins.exchanges.satori.feed_terms import FeedTerms
-from pmrun.plugins.exchanges.satori.news import BookSeen, Frame, Parsed
+from pmrun.plugins.exchanges.satori.news import Frame
 from pmrun.plugins.exchanges.satori.rest import Rest
 from pmrun.plugins.exchanges.satori.streams import Listener, Socket, with_token
 from pmrun.plugins.exchanges.satori.terms import ORDER_CALLS
-from pmrun.plugins.exchanges.satori.wire import Listed
+from pmrun.plugins.exchanges.satori.wire_markets import Listed
 from pmrun.runner.book import Book
 from pmrun.runner.errors import ExchangeError
-from pmrun.runner.facts import MarketStatus, StatusChanged, TickChanged
+from pmrun.runner.facts import MarketStatus
 from pmrun.runner.hooks import Depth
 from pmrun.runner.market import MarketNo, Outcome, TokenId
-from pmrun.runner.ports import FeedInfo
 from pmrun.runner.session import Bell
 from pmrun.runner.units import ONE, SECOND, Micros, Price
 
@@ -32,9 +32,10 @@ log = logger.bind(module="markets")
 ASK_EVERY = 0.5  # seconds between looks at what is to be read by REST
 
 
-class LiveMarkets(Listener):
+class LiveMarkets(MarketFeed, Listener):
     """Markets that are being watched; nothing comes before `start`."""
 
+    name, sockets = "satori", "market socket"
     order_calls = ORDER_CALLS
 
     def __init__(
@@ -48,20 +49,12 @@ class LiveMarkets(Listener):
         nursery: trio.Nursery,
     ) -> None:
         """Take the markets, and how to reach them."""
-        self.markets = tuple(each.market for each in listed)
-        self.books = LocalBooks(self.markets)
-        self.connect = network.connect
-        self.rng: Random = network.rng
+        super().__init__([each.market for each in listed], network, now, bell, nursery)
         self.url = settings.url
         self.user_url = settings.socket_url
-        self.counts: Counter[str] = Counter()
         self._listed = listed
         self._settings = settings
-        self._network = network
         self._rest = rest
-        self._now = now
-        self._bell = bell
-        self._nursery = nursery
         self._numbers = {market.condition: MarketNo(no) for no, market in enumerate(self.markets)}
         self._socket = Socket(
             settings.socket_url,
@@ -73,10 +66,6 @@ class LiveMarkets(Listener):
         )
         self._said_at = [now()] * len(self.markets)  # when a market's book was told or confirmed last
         self._ask_market: dict[MarketNo, None] = {}
-        self._started = self._latest = now()
-        self._heard: list[Heard] = []
-        self._dropped: list[Dropped] = []
-        self._noted: list[Noted] = []
 
     @classmethod
     async def found(
@@ -96,12 +85,6 @@ class LiveMarkets(Listener):
         """Return the calls of an account at the same exchange."""
         settings = self._settings
         return Rest(self._network.http, settings.url, self._now, credentials, audit, settings.simulated)
-
-    def hear(self, heard: Heard, dropped: Dropped, noted: Noted) -> None:
-        """Have every frame, every loss of books, and news of ticks and statuses told."""
-        self._heard.append(heard)
-        self._dropped.append(dropped)
-        self._noted.append(noted)
 
     async def start(self, depth: Depth, everything: bool) -> None:
         """Subscribe, and watch that what is heard goes on."""
@@ -151,12 +134,11 @@ class LiveMarkets(Listener):
         else:
             self.books.confirm(seen)
 
-    def _take_rest(self, seen: BookSeen) -> None:
-        now = self._now()
-        if self.books.take_rest(seen, now):
+    def _take_rest(self, seen: BookSeen) -> bool:
+        taken = super()._take_rest(seen)
+        if taken:
             self.counts["books by REST"] += 1
-            for heard in self._heard:
-                heard(Parsed((seen,)), now)
+        return taken
 
     async def _read_terms(self, no: MarketNo) -> None:
         market = self.markets[no]
@@ -187,32 +169,20 @@ class LiveMarkets(Listener):
         if frame.public.news:
             self._take(frame.public, at)
         self._pass_on()
-        if before is None and self.books.changed_since() is not None:
-            self._bell.ring()
+        self._ring_if_first(before)
 
     def _take(self, parsed: Parsed, at: Micros) -> None:
         self.books.take(parsed, at)
         for news in parsed.news:
             if isinstance(news, BookSeen) and (no := self.books.market_of(news.token)) is not None:
                 self._said_at[no] = at
-        for heard in self._heard:
-            heard(parsed, at)
-
-    def _pass_on(self) -> None:
-        for fact in self.books.facts():
-            if isinstance(fact, (TickChanged, StatusChanged)):
-                for noted in self._noted:
-                    noted(fact)
+        self._tell(parsed, at)
 
     def on_lost(self, why: str) -> None:
         """Drop all books."""
         self.counts["lost"] += 1
         log.warning("market socket: lost: {}", why)
-        now, markets = self._now(), [*self._numbers.values()]
-        self.books.lost(markets, now)
-        for dropped in self._dropped:
-            dropped(markets, now)
-        self._bell.ring()
+        self._drop([*self._numbers.values()])
 
     def on_back(self) -> None:
         """Await the books anew, and learn what a market's status has become meanwhile."""
@@ -233,28 +203,15 @@ class LiveMarkets(Listener):
         """Return the freshest book as one outcome sees it."""
         return self.books.book(no).seen_by(outcome)
 
-    @property
-    def info(self) -> FeedInfo:
-        """Return what was heard so far."""
-        return self.info_with_prints(self._latest)
+    def _source(self) -> str:
+        return self._settings.url
 
-    def info_with_prints(self, at: Micros) -> FeedInfo:
-        """Return the same as of a moment; a live feed has prints, whether or not one came yet."""
-        counts: Mapping[str, int] = self.counts
-        said = [f"live: market socket: {name} {count}" for name, count in counts.items() if name != "frames"]
-        errors = [
-            f"live: the exchange complained {count} times by code {code}" for code, count in self._socket.errors.items()
-        ]
-        return FeedInfo(
-            name="satori",
-            source=self._settings.url,
-            simulated=self._settings.simulated,
-            data_hash="live",
-            frames=0,
-            prints=1,
-            first_at=self._started,
-            last_at=at,
-            unknown=dict(self._socket.unknown),
-            inferred_ticks=self.books.counts["inferred ticks"],
-            remarks=(f"live: {counts.get('frames', 0)} frames", *said, *errors),
-        )
+    def _simulated(self) -> bool:
+        return self._settings.simulated
+
+    def _unknown(self) -> Counter[str]:
+        return self._socket.unknown
+
+    def _complaints(self) -> list[str]:
+        errors = self._socket.errors.items()
+        return [f"live: the exchange complained {count} times by code {code}" for code, count in errors]

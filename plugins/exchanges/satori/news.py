@@ -2,12 +2,10 @@
 
 import msgspec
 
-from pmrun.plugins.exchanges.polymarket.news import BookSeen, MarketResolved, Parsed, PrintSeen
+from pmrun.plugins.exchanges.common.market_news import Parsed
 from pmrun.runner.facts import MarketStatus
 from pmrun.runner.market import ConditionId, TokenId
 from pmrun.runner.units import Cash, Micros, Price, Side, Size, Word
-
-__all__ = ["BookSeen", "MarketResolved", "Parsed", "PrintSeen"]
 
 
 class OrderStatus(Word):

@@ -5,22 +5,17 @@ from collections.abc import Callable
 import httpx
 import msgspec
 
-from pmrun.plugins.exchanges.polymarket.audit import Exchanged
-from pmrun.plugins.exchanges.polymarket.budget import Kind
+from pmrun.plugins.exchanges.common.calls import Exchanged, Kind
+from pmrun.plugins.exchanges.common.market_news import BookSeen
 from pmrun.plugins.exchanges.satori.credentials import Credentials
 from pmrun.plugins.exchanges.satori.errors_table import Reaction
-from pmrun.plugins.exchanges.satori.news import BookSeen, FillSeen, OrderSeen, WalletSeen
+from pmrun.plugins.exchanges.satori.news import FillSeen, OrderSeen, WalletSeen
 from pmrun.plugins.exchanges.satori.tokens import NoToken, Pair, Tokens
 from pmrun.plugins.exchanges.satori.transport import Answer, Call, CallFailed, Transport, Unanswered
 from pmrun.plugins.exchanges.satori.wire import (
-    NUMBERS,
-    Listed,
     Me,
     PersonalToken,
-    decode,
-    parse_book,
     parse_login,
-    parse_market,
     parse_order,
     parse_own_trades,
     parse_page,
@@ -28,6 +23,8 @@ from pmrun.plugins.exchanges.satori.wire import (
     parse_positions,
     parse_wallet,
 )
+from pmrun.plugins.exchanges.satori.wire_fields import NUMBERS, decode
+from pmrun.plugins.exchanges.satori.wire_markets import Listed, parse_book, parse_market
 from pmrun.runner.errors import ProtocolViolation
 from pmrun.runner.intents import Place
 from pmrun.runner.market import ConditionId, TokenId

@@ -1,25 +1,22 @@
 """What is true at the exchange before a session begins: cash, holdings, and orders that rest (R13)."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import trio
 from loguru import logger
 
-from pmrun.plugins.exchanges.polymarket.order_record import Record
-from pmrun.plugins.exchanges.polymarket.start import cost_of
+from pmrun.plugins.exchanges.common import starting
 from pmrun.plugins.exchanges.satori.life import ARRIVES, can_be
 from pmrun.plugins.exchanges.satori.news import FillSeen, OrderSeen, WalletSeen
 from pmrun.plugins.exchanges.satori.rest import Rest
 from pmrun.runner.account_file import AccountFile
 from pmrun.runner.account_records import FillRecord, OrderRecord
 from pmrun.runner.errors import ExchangeError
-from pmrun.runner.facts import Carried, Fact, FundsSeen, HoldingSeen, Listed, OrderFound
-from pmrun.runner.intents import Place, Reason
-from pmrun.runner.market import Market, MarketNo, Outcome, TokenId
-from pmrun.runner.orders import OrderNo, Purpose, Settlement, State, TradeId
-from pmrun.runner.units import SECOND, Cash, Micros, Side, Size, cash_paid, cash_received
+from pmrun.runner.market import Market, TokenId
+from pmrun.runner.orders import Settlement, TradeId
+from pmrun.runner.units import SECOND, Micros, Side, Size, cash_paid, cash_received
 
 log = logger.bind(module="orders")
 ONCE_MORE = 0.5  # seconds before all is asked again, where something moved in between
@@ -28,15 +25,10 @@ LAGS = Micros(5 * SECOND)  # that what orders say may be behind the balances bef
 
 
 @dataclass(frozen=True, slots=True)
-class Truth:
+class Truth(starting.Truth):
     """What the exchange said, as facts and as the adapter keeps it."""
 
-    facts: list[Fact]
-    cash: Cash
-    shares: dict[TokenId, int]
-    adopted: list[tuple[Record, Size]]
     strange: list[str]  # orders that rest in other markets, or that nobody here placed
-    before: frozenset[str]  # trades that the balances hold already
     lost: list[OrderRecord]  # an earlier session's orders that may arrive yet
 
 
@@ -99,13 +91,14 @@ def _told(account: AccountFile, markets: Sequence[Market], seen: _Seen, at: Micr
     active, cash, shares = seen.active, seen.wallet.total, seen.shares
     lost = [each for each in account.unfinished() if _may_arrive(each, at)]
     _close_unfinished(account, {order.order_id for order in active}, at)
-    adopted = list(_adopted(active, account, markets, at)) if seen.whole() else []
+    ours = [_resting(order) for order in active if account.known(order.order_id)]
+    adopted = starting.adopted(ours, markets, at) if seen.whole() else []
     if not seen.whole():
         log.warning("fills of orders that rest have not been told yet: what rests is cancelled")
     known = {record.order_id for record, _ in adopted}
     strange = [order.order_id for order in [*active, *seen.recent] if order.order_id not in known]
-    facts = [*_facts(account, markets, cash, shares, at), *(_found(record, filled, at) for record, filled in adopted)]
-    return Truth(facts, cash, shares, adopted, strange, seen.before, lost)
+    facts = starting.facts_of(account, markets, cash, shares, adopted, at)
+    return Truth(facts, cash, shares, adopted, seen.before, strange, lost)
 
 
 def _may_arrive(record: OrderRecord, at: Micros) -> bool:
@@ -170,43 +163,8 @@ def _close_unfinished(account: AccountFile, resting: set[str], at: Micros) -> No
             order_id = f"none:{record.client_order_id}"
             account.name(record.client_order_id, order_id)
         if order_id not in resting:
-            filled = max(record.filled_e6, sum(fill.size_e6 for fill in account.fills(order_id)))
-            state = State.FILLED if filled >= record.size_e6 else State.CANCELED
-            account.state(order_id, state, Size(filled), at, "gone at the next start")
+            starting.over(account, record, order_id, at)
 
 
-def _facts(
-    account: AccountFile, markets: Sequence[Market], cash: Cash, shares: dict[TokenId, int], at: Micros
-) -> Iterator[Fact]:
-    for node, values in account.carried(at).items():
-        yield Carried(at, node, values)
-    for number, market in enumerate(markets):
-        yield Listed(at, MarketNo(number), market)
-    yield FundsSeen(at, cash)
-    for number, market in enumerate(markets):
-        for outcome in Outcome:
-            held = Size(shares.get(market.token(outcome), 0))
-            if held:
-                cost = cost_of(account, market.token(outcome), held)
-                yield HoldingSeen(at, MarketNo(number), outcome, held, cost)
-
-
-def _adopted(
-    active: Sequence[OrderSeen], account: AccountFile, markets: Sequence[Market], at: Micros
-) -> Iterator[tuple[Record, Size]]:
-    """Number the orders of this account's earlier sessions that rest in our markets; others are not ours to judge."""
-    where = {market.token(each): (MarketNo(no), each) for no, market in enumerate(markets) for each in Outcome}
-    known = [order for order in active if order.token in where and account.known(order.order_id)]
-    for number, order in enumerate(known, 1):
-        market, outcome = where[order.token]
-        purpose = Purpose.QUOTE if order.side is Side.BUY else Purpose.HEDGE
-        price, size, no = order.price, order.size, OrderNo(number)
-        place = Place(at, no, market, outcome, order.side, price, size, purpose, True, Reason("found"))
-        yield Record(place, order.order_id, order.token, at), order.filled
-
-
-def _found(record: Record, filled: Size, at: Micros) -> OrderFound:
-    place = record.place
-    return OrderFound(
-        at, place.market, place.outcome, place.side, place.price, place.size, filled, record.order_id, record.no
-    )
+def _resting(order: OrderSeen) -> starting.Resting:
+    return starting.Resting(order.order_id, order.token, order.side, order.price, order.size, order.filled)

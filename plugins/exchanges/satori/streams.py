@@ -8,11 +8,11 @@ from typing import Any, Final, NoReturn, cast
 import msgspec
 from trio_websocket import ConnectionClosed, ConnectionRejected, WebSocketConnection
 
-from pmrun.plugins.exchanges.polymarket.sockets import PING, PONG, Connect, KeptSocket, Pace
-from pmrun.plugins.exchanges.satori.credentials import Secret
+from pmrun.plugins.exchanges.common.secret import Secret
+from pmrun.plugins.exchanges.common.sockets import PING, PONG, Connect, KeptSocket, Pace
 from pmrun.plugins.exchanges.satori.news import Frame
 from pmrun.plugins.exchanges.satori.tokens import Tokens
-from pmrun.plugins.exchanges.satori.wire import parse_frame
+from pmrun.plugins.exchanges.satori.wire_frames import parse_frame
 from pmrun.runner.errors import ExchangeError, ProtocolViolation
 from pmrun.runner.market import ConditionId
 from pmrun.runner.units import Micros

@@ -4,7 +4,8 @@ from collections.abc import Awaitable, Callable
 
 import trio
 
-from pmrun.plugins.exchanges.satori.credentials import Credentials, Secret, one_time_code
+from pmrun.plugins.exchanges.common.secret import Secret
+from pmrun.plugins.exchanges.satori.credentials import Credentials, one_time_code
 from pmrun.runner.errors import ExchangeError
 from pmrun.runner.units import SECOND, Micros
 

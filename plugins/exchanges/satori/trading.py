@@ -1,44 +1,40 @@
 """Carries out intents at SatoriEx: one order a call, one cancel a call, so many of both a minute (V1, V5)."""
 
-from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import NoReturn
 
 import trio
 from loguru import logger
 
+from pmrun.plugins.exchanges.common.calls import Kind
 from pmrun.plugins.exchanges.common.order_queue import OrderQueue
-from pmrun.plugins.exchanges.polymarket.budget import Kind
-from pmrun.plugins.exchanges.polymarket.order_record import Record, Standing
+from pmrun.plugins.exchanges.common.order_record import Record, Standing
+from pmrun.plugins.exchanges.common.order_trading import OrderTrading
+from pmrun.plugins.exchanges.common.trading_terms import Caps
 from pmrun.plugins.exchanges.satori.budget import OrderBudget
 from pmrun.plugins.exchanges.satori.errors_table import HALTS, Reaction
 from pmrun.plugins.exchanges.satori.life import OrderLife
 from pmrun.plugins.exchanges.satori.looking import Looking
 from pmrun.plugins.exchanges.satori.news import FillSeen, OrderSeen
 from pmrun.plugins.exchanges.satori.rest import Lost, Outcome, Rejected, Rest
-from pmrun.plugins.exchanges.satori.trading_terms import Caps, Pace, Told
-from pmrun.runner.facts import Fact, Merged
-from pmrun.runner.intents import Cancel, CancelAll, Intent, Merge, Place
+from pmrun.plugins.exchanges.satori.trading_terms import Pace, Told
+from pmrun.runner.facts import Fact
+from pmrun.runner.intents import CancelAll, Intent, Place
 from pmrun.runner.market import Market
 from pmrun.runner.orders import News, OrderNo
-from pmrun.runner.session import Bell
-from pmrun.runner.units import SECOND, Micros, Side, cash_paid
-
-__all__ = ["Trading"]
+from pmrun.runner.units import SECOND, Micros, Side
+from pmrun.runner.unsent import BOOK_UNKNOWN, NO_TURN, PULLED, WOULD_TAKE
 
 log = logger.bind(module="orders")
-NO_MERGES = "this exchange offers no merging"
-CROSSES = "invalid post-only order: order crosses book"  # as paper says it: the same thing happened
-NO_TURN = "no order call was free in time"
-PULLED = "pulled before it was sent"
 LONGEST = 3_600.0  # seconds to sleep where nothing is due
 TOO_MANY_PAUSE = 2.0  # seconds, where the exchange does not say how long
-NOTHING_RESTS_TWICE = 2  # complete looks in a row that have to show nothing
-BETWEEN_LOOKS = 0.5  # seconds
 
 
-class Trading:
+class Trading(OrderTrading):
     """Carries out intents, and turns whatever is said of our orders into facts."""
+
+    _looking: Looking
+    no_merges = "this exchange offers no merging"
 
     def __init__(
         self,
@@ -52,18 +48,13 @@ class Trading:
         pace: Pace = Pace(),
     ) -> None:
         """Take the two sides of the wire, what may be sent, and who is to be told."""
+        super().__init__(life, markets, caps, now)
         self.life = life
-        self.counts: Counter[str] = Counter()
         self._rest = rest
-        self._markets = markets
-        self._caps = caps
         self._budget = budget
         self._told = told
-        self._now = now
         self._pace = pace
         self._queue = OrderQueue(budget, pace.patience)
-        self._work = Bell()
-        self._under_way = 0
         rest.transport.may_repeat = self._may_repeat
         self._looking = Looking(rest, life, now, pace, told, self._say, self._withdraw_unwanted, self.counts)
 
@@ -78,29 +69,15 @@ class Trading:
 
     def submit(self, intents: Iterable[Intent]) -> None:
         """Queue what is to be sent; cancels go first."""
-        for intent in intents:
-            if type(intent) is Place:
-                self._queue.place(intent, self._now())
-            elif type(intent) is Cancel:
-                self._ask_cancel(intent.order)
-            elif type(intent) is CancelAll:
-                self._ask_cancel_all(intent.side)
-            elif type(intent) is Merge:
-                self.counts["merges_refused"] += 1
-                self._say([Merged(self._now(), intent.no, intent.market, reason=NO_MERGES)])
+        super().submit(intents)
         self._work.ring()
+
+    def _queue_place(self, place: Place) -> None:
+        self._queue.place(place, self._now())
 
     def busy(self) -> bool:
         """Whether an answer or a trade is awaited."""
         return bool(self._under_way or self._queue or self.life.owed)
-
-    def look(self) -> None:
-        """Ask for the truth now."""
-        self._looking.soon()
-
-    async def look_through(self) -> bool:
-        """Look at once; False when no complete look was to be had."""
-        return await self._looking.look()
 
     # What the user socket says.
 
@@ -156,7 +133,7 @@ class Trading:
                 self._budget.unspend()
                 self._never_left(place, refusal, News.REJECTED)
                 continue
-            record = Record(place, "", self._markets[place.market].token(place.outcome), at)
+            record = self._record(place, "", at)
             self._told.written([record])
             self.life.send(record)
             return record
@@ -197,10 +174,9 @@ class Trading:
             self._told.doubtful(record, reaction)
 
     def _never_left(self, place: Place, why: str, news: News) -> None:
-        record = Record(place, "", self._markets[place.market].token(place.outcome), self._now())
+        record = self._record(place, "", self._now())
         self._told.written([record])
-        self.life.send(record)
-        self._say(self.life.never_left(record, self._now(), why, news))
+        self._give_up(record, why, news)
 
     def _may_repeat(self, kind: Kind) -> bool:
         """Count a call that is made again because its token ran out; an order only where all could be cancelled."""
@@ -211,18 +187,6 @@ class Trading:
             self._budget.spend(at)
         return may
 
-    def _over_cap(self, place: Place) -> str:
-        """Say which cap an order would pass; sells bring money in and pass none."""
-        if place.side is not Side.BUY:
-            return ""
-        cost = cash_paid(place.price, place.size)
-        if cost > self._caps.order:
-            return "over the cap live.max_order_usd"
-        resting = sum(
-            cash_paid(each.place.price, each.place.size) for each in self.life.in_play() if each.place.side is Side.BUY
-        )
-        return "over the cap live.max_resting_usd" if resting + cost > self._caps.resting else ""
-
     def _would_take(self, place: Place) -> str:
         """Say whether an order that must not take would, by the freshest book: there is no post-only order (V5)."""
         if not place.post_only:
@@ -230,9 +194,9 @@ class Trading:
         book = self._told.book(place.market, place.outcome)
         other = book.asks if place.side is Side.BUY else book.bids
         if not other:
-            return "" if book.bids or book.asks else "the book is not known: whether it would take cannot be said"
+            return "" if book.bids or book.asks else BOOK_UNKNOWN
         reached = place.price >= other[0][0] if place.side is Side.BUY else place.price <= other[0][0]
-        return CROSSES if reached else ""
+        return WOULD_TAKE if reached else ""
 
     # Cancels: they do no harm twice, so they are repeated until they are answered.
 
@@ -246,12 +210,12 @@ class Trading:
             record.cancel_asked = True
             self._queue.cancel(order)
 
-    def _ask_cancel_all(self, side: Side | None) -> None:
+    def _ask_cancel_all(self, intent: CancelAll) -> None:
         """Drop what has not been sent, and have cancelled what has; what has no id yet, as soon as it has one."""
-        for place in self._queue.drop_all(side):
+        for place in self._queue.drop_all(intent.side):
             self._never_left(place, PULLED, News.CANCELED)
         for record in self.life.in_play():
-            if side in (None, record.place.side):
+            if intent.side in (None, record.place.side):
                 record.cancel_asked = True
                 self._queue.cancel(record.no)
 
@@ -260,7 +224,7 @@ class Trading:
         return record is not None and record.in_play and bool(record.order_id)
 
     async def _withdraw(self, record: Record) -> None:
-        self._looking.asked(record.order_id)
+        self._looking.asked([record.order_id])
         answer = await self._rest.cancel(record.order_id)
         if isinstance(answer, OrderSeen):
             self._say(self.life.order_seen(answer, self._now()))
@@ -293,15 +257,7 @@ class Trading:
 
     async def finish(self, allowed: Callable[[Record], bool], within: float) -> list[str]:
         """Verify that nothing of ours rests, cancelling what does; return what may still rest."""
-        empty, why = 0, ["the exchange was not asked"]
-        with trio.move_on_after(within):
-            while empty < NOTHING_RESTS_TWICE:
-                why = await self._clear(allowed)
-                empty = 0 if why else empty + 1
-                if empty < NOTHING_RESTS_TWICE:
-                    await trio.sleep(BETWEEN_LOOKS)
-            return []
-        return why or ["the exchange said once that nothing rests, and did not confirm it"]
+        return await self._verified(lambda: self._clear(allowed), within)
 
     async def _clear(self, allowed: Callable[[Record], bool]) -> list[str]:
         """Cancel what rests or may; return what that was."""

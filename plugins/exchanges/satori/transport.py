@@ -6,9 +6,8 @@ import httpx
 import msgspec
 import trio
 
-from pmrun.plugins.exchanges.polymarket.audit import Exchanged, as_text, without_secrets
-from pmrun.plugins.exchanges.polymarket.budget import Kind
-from pmrun.plugins.exchanges.polymarket.outcomes import one_line
+from pmrun.plugins.exchanges.common.calls import Exchanged, Kind
+from pmrun.plugins.exchanges.common.texts import as_text, one_line, without_secrets
 from pmrun.plugins.exchanges.satori.budget import ReadBudget
 from pmrun.plugins.exchanges.satori.errors_table import Reaction, Ruling, rule
 from pmrun.plugins.exchanges.satori.tokens import Tokens

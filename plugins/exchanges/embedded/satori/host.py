@@ -5,7 +5,6 @@ Synchronous: whoever runs it calls `pump` when it asks for it. All money in it i
 
 from collections import Counter
 from collections.abc import Callable, Mapping
-from itertools import count
 from typing import Any, NamedTuple
 
 import msgspec
@@ -24,6 +23,7 @@ from pmrun.plugins.exchanges.embedded.fault_acts import (
 )
 from pmrun.plugins.exchanges.embedded.fault_terms import OF_POLYMARKET, Name
 from pmrun.plugins.exchanges.embedded.faults import Faults
+from pmrun.plugins.exchanges.embedded.open_sockets import OpenSockets
 from pmrun.plugins.exchanges.embedded.order import CANCELED_BY_ADMIN
 from pmrun.plugins.exchanges.embedded.ports import NO_QUERY, Query
 from pmrun.plugins.exchanges.embedded.satori.accounts import Accounts
@@ -94,8 +94,7 @@ class SatoriHost:
         self.records = Records()
         self._faults = faults
         self._users: list[str] = []
-        self._connections: dict[Connection, str] = {}
-        self._connected = count(1)
+        self._sockets: OpenSockets[Connection] = OpenSockets(faults, settings.news_latency, self._leave)
         self._read = ground.news.reader()
         self._clock = Clockwork(ground.engine, now, ground.works, faults, self._carry_out, self._publish)
         self._limits = Limits(settings.limits)
@@ -249,8 +248,7 @@ class SatoriHost:
         except Refusal:
             session = None
         connection = Connection(self, session, send, close)
-        name = f"{connection.channel}#{next(self._connected)}"
-        self._connections[connection] = name
+        name = self._sockets.add(connection)
         if session is None:
             connection.shut(UNAUTHORISED, "unauthorised")
             return connection
@@ -283,17 +281,16 @@ class SatoriHost:
 
     def forget(self, connection: Connection) -> None:
         """Let a socket go."""
-        self._connections.pop(connection, None)
+        self._sockets.forget(connection)
 
     def disconnect(self, channel: str | None = None, code: int = 1001, reason: str = "") -> None:
         """Close all sockets, or one by its name ("user#7")."""
-        for connection, name in list(self._connections.items()):
-            if channel in (None, name, connection.channel):
-                connection.shut(code, reason)
+        self._sockets.disconnect(channel, code, reason)
 
     def _shut_if(self, chosen: Callable[[Connection], bool]) -> None:
-        for connection in [each for each in self._connections if chosen(each)]:
-            connection.shut(UNAUTHORISED, "the token has expired")
+        for connection in self._sockets:
+            if chosen(connection):
+                connection.shut(UNAUTHORISED, "the token has expired")
 
     # News.
 
@@ -302,27 +299,24 @@ class SatoriHost:
         if not events and not self._public.changed():
             return
         self._teller.take(events, self._users)
-        heard = {market for each in self._connections for market in each.markets}
-        seen = {market for each in self._connections for market in each.books}
+        heard = {market for each in self._sockets for market in each.markets}
+        seen = {market for each in self._sockets for market in each.books}
         for market_id, kind, frame, at in self._public.take(events, heard, seen, self._clock.moment()):
-            for connection in list(self._connections):
+            for connection in self._sockets:
                 if market_id in (connection.books if kind == "books" else connection.markets):
                     self._post(connection, frame, at, True)
 
     def _tell(self, user_id: str, frame: dict[str, Any], at: Micros) -> None:
-        for connection in list(self._connections):
+        for connection in self._sockets:
             if connection.user_id == user_id:
                 self._post(connection, frame, at, True)
 
     def _post(self, connection: Connection, frame: dict[str, Any], at: Micros, fallible: bool) -> None:
-        """Queue a frame: those of one socket leave in the order of what they tell, unless a fault wills otherwise."""
-        text = msgspec.json.encode(frame).decode()
-        leaving = [(Micros(0), text)]
-        if fallible and self._faults is not None and connection in self._connections:
-            leaving = self._faults.frames(self._connections[connection], text, at)
-        for extra, found in leaving:
-            due = Micros(at + self.settings.news_latency + extra)
-            self._clock.later(due, lambda found=found: connection.deliver(found))  # type: ignore[misc]
+        """Queue a frame."""
+        self._sockets.post(connection, msgspec.json.encode(frame).decode(), at, fallible)
+
+    def _leave(self, due: Micros, connection: Connection, text: str) -> None:
+        self._clock.later(due, lambda: connection.deliver(text))
 
     def _carry_out(self, act: Act, at: Micros) -> None:
         match act:

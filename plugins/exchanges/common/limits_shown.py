@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 import msgspec
 
-from pmrun.plugins.exchanges.polymarket.account_reader import Carried
+from pmrun.plugins.exchanges.common.account_reader import Carried
 from pmrun.runner.hooks import FAILED
 from pmrun.runner.units import SECOND, Cash, Micros, format_cash
 

@@ -5,9 +5,9 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 
-from pmrun.plugins.exchanges.polymarket.book_trust import Doubts, Trust
-from pmrun.plugins.exchanges.polymarket.local_book import BEFORE_ALL, LocalBook
-from pmrun.plugins.exchanges.polymarket.news import (
+from pmrun.plugins.exchanges.common.book_trust import Doubts, Trust
+from pmrun.plugins.exchanges.common.local_book import BEFORE_ALL, LocalBook
+from pmrun.plugins.exchanges.common.market_news import (
     BookSeen,
     LevelChange,
     LevelsSeen,
@@ -19,16 +19,15 @@ from pmrun.plugins.exchanges.polymarket.news import (
     TickSeen,
     TouchSeen,
 )
+from pmrun.plugins.exchanges.common.untold import Told, Untold
 from pmrun.runner.book import Book
 from pmrun.runner.facts import BookChanged, MarketStatus, Printed, StatusChanged, TickChanged
 from pmrun.runner.grid import Grid
-from pmrun.runner.hooks import WHOLE_BOOK, Depth, Look
+from pmrun.runner.hooks import WHOLE_BOOK, Depth
 from pmrun.runner.market import Market, MarketNo, Outcome, TokenId
 from pmrun.runner.units import ONE, Micros, Price, complement
 
-Told = Printed | TickChanged | StatusChanged
 _PRINTS_REMEMBERED = 20_000
-_MOST_UNTOLD = 100_000
 _NEW_MARKETS_KEPT = 1_000
 
 
@@ -42,7 +41,7 @@ class Requests(msgspec.Struct, frozen=True):
 class _State:
     """One market."""
 
-    __slots__ = ("book", "news", "status", "tick_at", "told", "trust")
+    __slots__ = ("book", "news", "status", "tick_at", "trust")
 
     def __init__(self, market: Market, doubts: Doubts) -> None:
         self.book = LocalBook(market)
@@ -50,7 +49,6 @@ class _State:
         self.news = 0  # messages so far
         self.status = MarketStatus.TRADING
         self.tick_at: Micros = BEFORE_ALL  # exchange time of the last tick change
-        self.told: tuple[tuple[Price, ...], tuple[Price, ...]] = ((), ())
 
 
 class LocalBooks:
@@ -76,12 +74,8 @@ class LocalBooks:
             market.token(outcome): (no, outcome) for no, market in enumerate(markets) for outcome in Outcome
         }
         self._conditions = {market.condition: no for no, market in enumerate(markets)}
-        self._prices_only = depth.look is not Look.LEVELS and depth.levels > 0 and not everything
-        self._most = depth.levels
-        self._dirty: set[int] = set()
-        self._changed_since: Micros | None = None
+        self._untold = Untold(len(self._states), depth, everything, self.counts)
         self._heard_at = Micros(0)
-        self._facts: list[Told] = []
         self._prints: dict[PrintSeen, None] = {}  # the latest, as a set in order
         self._ticks_asked: dict[int, None] = {}
 
@@ -128,7 +122,7 @@ class LocalBooks:
         book = None if where is None else self._states[where[0]].book
         if where is not None and book is not None and book.known and seen.at >= book.latest and not self.differs(seen):
             self.counts["confirmed"] += 1
-            self._changed(where[0], self._heard_at)
+            self._untold.changed(where[0], self._heard_at)
 
     def confirm_tick(self, token: TokenId, tick: Price, at: Micros) -> None:
         """Take a market's tick as REST states it."""
@@ -142,7 +136,7 @@ class LocalBooks:
         state = self._states[no]
         if state.status is not MarketStatus.RESOLVED and (status is not state.status):
             state.status = status
-            self._tell(StatusChanged(at, no, status, settled_yes))
+            self._untold.tell(StatusChanged(at, no, status, settled_yes))
 
     def lost(self, markets: Iterable[MarketNo], at: Micros) -> None:
         """Drop the books of markets whose shard is lost."""
@@ -159,13 +153,8 @@ class LocalBooks:
         state = self._states[no]
         state.trust.forget()
         if state.book.known:
-            self._changed(no, at)
+            self._untold.changed(no, at)
         state.book.drop()
-
-    def _changed(self, no: int, at: Micros) -> None:
-        self._dirty.add(no)
-        if self._changed_since is None:
-            self._changed_since = at
 
     def _state_of(self, token: TokenId) -> tuple[int, _State] | None:
         where = self._tokens.get(token)
@@ -188,7 +177,7 @@ class LocalBooks:
         stated = seen.tick if seen.at >= state.tick_at else None  # a book from before a tick change says the old one
         declared = state.book.grid if stated is None else Grid(stated)
         self._refine(no, declared, [price for price, _ in seen.bids + seen.asks], at)
-        self._changed(no, at)
+        self._untold.changed(no, at)
         return True
 
     def _take_levels(self, seen: LevelsSeen, at: Micros) -> None:
@@ -207,7 +196,7 @@ class LocalBooks:
             if newest:
                 self._refine(no, state.book.grid, [change.price for change in changes if change.size], at)
             if state.book.take_levels(seen, changes) and state.book.known:
-                self._changed(no, at)
+                self._untold.changed(no, at)
             state.trust.told(seen.at)
             if newest:
                 state.trust.compare_touch(state.book, changes[-1], at)
@@ -226,7 +215,7 @@ class LocalBooks:
         state.book.take_print(seen.token, seen.price)
         yes = seen.token == state.book.market.yes
         side = seen.taker_side if yes else seen.taker_side.opposite
-        self._tell(Printed(at, MarketNo(no), side, seen.price if yes else complement(seen.price), seen.size))
+        self._untold.tell(Printed(at, MarketNo(no), side, seen.price if yes else complement(seen.price), seen.size))
 
     def _take_touch(self, seen: TouchSeen, at: Micros) -> None:
         found = self._state_of(seen.token)
@@ -257,7 +246,7 @@ class LocalBooks:
         state = self._states[no]
         if grid != state.book.grid:
             state.book.grid = grid
-            self._tell(TickChanged(at, MarketNo(no), grid.tick, inferred))
+            self._untold.tell(TickChanged(at, MarketNo(no), grid.tick, inferred))
 
     def _take_resolved(self, seen: MarketResolved, at: Micros) -> None:
         no = self._conditions.get(seen.condition)
@@ -269,38 +258,19 @@ class LocalBooks:
         self.set_status(MarketNo(no), MarketStatus.RESOLVED, at, paid)
         self._drop(no, at)
 
-    def _tell(self, fact: Told) -> None:
-        self._facts.append(fact)
-        if len(self._facts) > _MOST_UNTOLD:
-            del self._facts[0]
-            self.counts["facts dropped untold"] += 1
-
     # What goes out.
 
     def changed_since(self) -> Micros | None:
         """Return when the first book changed that the desk was not told of."""
-        return self._changed_since
+        return self._untold.changed_since
 
     def facts(self) -> list[Told]:
         """Return the prints, ticks and statuses since last asked, in order."""
-        facts, self._facts = self._facts, []
-        return facts
+        return self._untold.facts()
 
     def books(self, at: Micros, upto: int = 0) -> list[BookChanged]:
         """Return the books that changed since last asked in what the desk looks at; `upto` is the frame they are of."""
-        dirty, self._dirty = sorted(self._dirty), set()
-        self._changed_since = None
-        found = []
-        for no in dirty:
-            state = self._states[no]
-            book = state.book.book(self._most)
-            if self._prices_only:
-                prices = tuple(price for price, _ in book.bids), tuple(price for price, _ in book.asks)
-                if prices == state.told:
-                    continue
-                state.told = prices
-            found.append(BookChanged(at, MarketNo(no), upto, book))
-        return found
+        return self._untold.books(at, upto, lambda no, most: self._states[no].book.book(most))
 
     def ask_tick(self, no: MarketNo) -> None:
         """Ask for a market's tick with the next requests."""
@@ -308,9 +278,7 @@ class LocalBooks:
 
     def again(self, at: Micros) -> None:
         """Have every book told once more."""
-        for no, state in enumerate(self._states):
-            state.told = ((), ())
-            self._changed(no, at)
+        self._untold.again(at)
 
     def book(self, no: MarketNo) -> Book:
         """Return a market's whole book; empty while it is unknown."""

@@ -1,6 +1,6 @@
 """What our fills ought to have done to cash and shares, to be held against what the exchange says (O8)."""
 
-from pmrun.plugins.exchanges.polymarket.order_record import Record
+from pmrun.plugins.exchanges.common.order_record import Record
 from pmrun.runner.facts import Filled
 from pmrun.runner.market import Market, TokenId
 from pmrun.runner.orders import OrderNo, TradeId

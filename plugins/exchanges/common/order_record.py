@@ -1,12 +1,7 @@
-"""What is known of one order of ours at the exchange, and what REST said of all of them at one time."""
+"""What is known of one order of ours at the exchange."""
 
 from enum import Enum, auto
 
-import msgspec
-
-from pmrun.plugins.exchanges.polymarket.news import TradeSeen
-from pmrun.plugins.exchanges.polymarket.wire_rest import OpenOrder
-from pmrun.runner.facts import Fact
 from pmrun.runner.intents import Place
 from pmrun.runner.market import TokenId
 from pmrun.runner.orders import OrderNo, TradeId
@@ -87,23 +82,3 @@ class Record:
         self.standing = Standing.ENDED
         self.ended_at = at
         self.checks = []
-
-
-class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything REST said at one time: complete, or there is none (O5)."""
-
-    started: Micros  # when the first page was asked for
-    since: Micros  # from when on trades were asked for
-    orders: tuple[OpenOrder, ...]
-    trades: tuple[TradeSeen, ...]
-
-
-class Judged(msgspec.Struct, frozen=True):
-    """What a snapshot taught: facts, and the orders it does not know, which are to be asked for one by one.
-
-    An `older` one shows less than we know already: what it lacks says nothing.
-    """
-
-    facts: list[Fact]
-    absent: list[Record]
-    older: bool

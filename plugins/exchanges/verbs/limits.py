@@ -8,14 +8,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pmrun.plugins.exchanges.polymarket.doctor_verb import first_of, planned
+from pmrun.plugins.exchanges.verbs.doctor import first_of, planned
 from pmrun.runner.assembly import Plan
 from pmrun.runner.errors import ConfigError
 from pmrun.runner.units import SECOND, Micros
 from pmrun.runner.verbs import VerbParser
 
 if TYPE_CHECKING:
-    from pmrun.plugins.exchanges.polymarket.limits_shown import LimitShown
+    from pmrun.plugins.exchanges.common.limits_shown import LimitShown
 
 NAME = "pmrun limits"
 
@@ -62,7 +62,7 @@ def _order_calls(made: Plan) -> dict[str, str]:
 
 def _account(made: Plan) -> tuple[str, Path, tuple[str, ...]]:
     """Return the wallet, where its file is, and the limits that a run has."""
-    from pmrun.plugins.exchanges.polymarket.account_folder import account_folder
+    from pmrun.plugins.exchanges.common.account_folder import account_folder
     from pmrun.plugins.exchanges.polymarket.credentials import read_funder, read_private_key
     from pmrun.plugins.exchanges.polymarket.doctor import limiting
     from pmrun.plugins.exchanges.polymarket.signing import Signer
@@ -96,7 +96,7 @@ def ask(made: Plan) -> tuple[str, Path]:
 async def _ask(made: Plan) -> tuple[str, Path]:
     import trio
 
-    from pmrun.plugins.exchanges.polymarket.live_markets import real_network
+    from pmrun.plugins.exchanges.common.network import real_network
     from pmrun.plugins.exchanges.satori.doctor import account_of
     from pmrun.runner.live import clock
 
@@ -107,8 +107,8 @@ async def _ask(made: Plan) -> tuple[str, Path]:
 
 
 def _shown(address: str, folder: Path | None, nodes: Sequence[str], now: Micros) -> "list[LimitShown]":
-    from pmrun.plugins.exchanges.polymarket.account_reader import reading
-    from pmrun.plugins.exchanges.polymarket.limits_shown import limits_shown
+    from pmrun.plugins.exchanges.common.account_reader import reading
+    from pmrun.plugins.exchanges.common.limits_shown import limits_shown
 
     with reading(address, folder) as reader:
         return limits_shown([] if reader is None else reader.carried(), nodes, now)
@@ -170,6 +170,6 @@ def _state(limit: "LimitShown") -> str:
 
 
 def _told(limit: "LimitShown") -> tuple[str, str]:
-    from pmrun.plugins.exchanges.polymarket.limits_shown import moment
+    from pmrun.plugins.exchanges.common.limits_shown import moment
 
     return _values(limit), "never" if limit.written_at is None else moment(limit.written_at)

@@ -2,13 +2,13 @@
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from typing import Protocol
 
 from loguru import logger
 
-from pmrun.plugins.exchanges.polymarket.life import OrderLife
-from pmrun.plugins.exchanges.polymarket.order_record import Record
-from pmrun.plugins.exchanges.polymarket.reckoning import Moved, Reckoning
-from pmrun.plugins.exchanges.polymarket.rest import Rest
+from pmrun.plugins.exchanges.common.known_orders import KnownOrders
+from pmrun.plugins.exchanges.common.order_record import Record
+from pmrun.plugins.exchanges.common.reckoning import Moved, Reckoning
 from pmrun.runner.account_file import AccountFile
 from pmrun.runner.account_records import FillRecord, FundsRecord, OrderRecord
 from pmrun.runner.errors import ExchangeError, ProtocolViolation
@@ -23,6 +23,21 @@ ENDS = {News.CANCELED: State.CANCELED, News.REJECTED: State.REJECTED, News.EXPIR
 STANDS = {**ENDS, News.ACCEPTED: State.SUBMITTED, News.RESTING: State.LIVE}
 
 
+class Balance(Protocol):
+    """What the exchange says that there is of something, in base units."""
+
+    @property
+    def balance(self) -> int:
+        """How much."""
+
+
+class Balances(Protocol):
+    """Who is asked what the account holds."""
+
+    async def balance(self, token: TokenId | None = None) -> Balance:
+        """Ask for the shares of a token; None: for cash, which is asked for first."""
+
+
 class Accounting:
     """Writes what happens into the account's file, and compares balances when nothing is under way."""
 
@@ -31,8 +46,8 @@ class Accounting:
         setup: LiveSetup,
         account: AccountFile,
         reckoning: Reckoning,
-        life: OrderLife,
-        rest: Rest,
+        life: KnownOrders,
+        rest: Balances,
         markets: Sequence[Market],
     ) -> None:
         """Start from what the exchange said at the start."""
@@ -110,7 +125,7 @@ class Accounting:
     def _order_record(self, record: Record) -> OrderRecord:
         place = record.place
         return OrderRecord(
-            client_order_id=f"{self._setup.name}-{record.no}",
+            client_order_id=self._client_id(record),
             exchange_order_id=record.order_id,
             run=self._setup.name,
             market=self._markets[place.market].condition,
@@ -121,6 +136,10 @@ class Accounting:
             purpose=place.purpose,
             sent_at_us=record.sent_at,
         )
+
+    def _client_id(self, record: Record) -> str:
+        """Return what an order is called by us."""
+        return f"{self._setup.name}-{record.no}"
 
     def expected(self) -> dict[TokenId | None, int]:
         """Return what we expect the exchange to say of every balance; None: cash."""

@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
-from pmrun.plugins.exchanges.polymarket.book_hash import NEVER_TRADED, book_hash, last_trade_text
-from pmrun.plugins.exchanges.polymarket.news import BookSeen, LevelChange, LevelsSeen
+from pmrun.plugins.exchanges.common.book_hash import NEVER_TRADED, book_hash, last_trade_text
+from pmrun.plugins.exchanges.common.market_news import BookSeen, LevelChange, LevelsSeen
 from pmrun.runner.book import Book, Level, Levels
 from pmrun.runner.grid import Grid
 from pmrun.runner.market import Market, Outcome, TokenId

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import msgspec
 
-from pmrun.plugins.exchanges.polymarket.audit import Exchanged
+from pmrun.plugins.exchanges.common.calls import Exchanged
 
 FILE = "exchange.jsonl.gz"
 

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 import trio
 
-from pmrun.plugins.exchanges.polymarket.feed_terms import LOOPBACK
+from pmrun.plugins.exchanges.common.addresses import LOOPBACK
 from pmrun.runner.assembly import Plan, plan
 from pmrun.runner.capabilities import Lacking
 from pmrun.runner.compose import compose_config
@@ -20,7 +20,7 @@ from pmrun.runner.stopping import Stop
 from pmrun.runner.verbs import VerbParser
 
 if TYPE_CHECKING:
-    from pmrun.plugins.exchanges.polymarket.doctor_findings import Finding
+    from pmrun.plugins.exchanges.common.doctor_findings import Finding
 
 
 def main(arguments: list[str]) -> int:
@@ -31,8 +31,8 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--json", action="store_true", help="for scripts")
     given = parser.parse_intermixed_args(arguments)
     made = planned(given.overrides)
+    from pmrun.plugins.exchanges.common.doctor_findings import exit_code
     from pmrun.plugins.exchanges.polymarket.doctor import live_feed
-    from pmrun.plugins.exchanges.polymarket.doctor_findings import exit_code
 
     feed: Any = made.feed if _brings_its_own(made) else live_feed(made)
     source, simulated = str(getattr(feed, "clob_url", "") or feed.url), bool(feed.simulated)
@@ -51,7 +51,7 @@ def _brings_its_own(made: Plan) -> bool:
 
 def _stand_ins(made: Plan) -> "list[Finding]":
     """Say what is done in the place of what the exchange lacks (V5)."""
-    from pmrun.plugins.exchanges.polymarket.doctor_findings import ok
+    from pmrun.plugins.exchanges.common.doctor_findings import ok
 
     return [ok("capabilities", str(each)) for each in made.substitutions]
 
@@ -79,8 +79,8 @@ def first_of(error: BaseException) -> BaseException:
 
 
 async def _look(made: Plan, heartbeat: bool) -> "list[Finding]":
+    from pmrun.plugins.exchanges.common.network import real_network
     from pmrun.plugins.exchanges.polymarket.doctor import examine as of_polymarket
-    from pmrun.plugins.exchanges.polymarket.live_markets import real_network
 
     feed: Any = made.feed
     examine = feed.examine if _brings_its_own(made) else of_polymarket
@@ -103,7 +103,7 @@ async def _look(made: Plan, heartbeat: bool) -> "list[Finding]":
 
 
 def _plain(found: "Sequence[Finding]", source: str, simulated: bool) -> dict[str, object]:
-    from pmrun.plugins.exchanges.polymarket.doctor_findings import exit_code
+    from pmrun.plugins.exchanges.common.doctor_findings import exit_code
 
     code = exit_code(found)
     checks = [{name: getattr(each, name) for name in ("check", "level", "seen", "cure")} for each in found]
@@ -118,7 +118,7 @@ def _head(source: str, simulated: bool, title: str) -> str:
 
 
 def _show(found: "Sequence[Finding]", source: str, simulated: bool, title: str) -> None:
-    from pmrun.plugins.exchanges.polymarket.doctor_findings import lines, table, verdict
+    from pmrun.plugins.exchanges.common.doctor_findings import lines, table, verdict
 
     print(f"{_head(source, simulated, title)} at {source}")
     if sys.stdout.isatty():

@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Iterable
 
-from pmrun.plugins.exchanges.polymarket.news import BookSeen, Levels
+from pmrun.plugins.exchanges.common.market_news import BookSeen, Levels
 from pmrun.runner.units import PRICE_SCALE, Price, Size, complement, format_price, format_size
 
 NEVER_TRADED = ""

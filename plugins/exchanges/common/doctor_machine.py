@@ -3,11 +3,11 @@
 import stat
 from pathlib import Path
 
-from pmrun.plugins.exchanges.polymarket.account_folder import account_folder
-from pmrun.plugins.exchanges.polymarket.account_reader import reading
-from pmrun.plugins.exchanges.polymarket.doctor_findings import Finding, misconfigured, ok, refused, warning
-from pmrun.plugins.exchanges.polymarket.doctor_subject import Subject
-from pmrun.plugins.exchanges.polymarket.limits_shown import limits_shown, moment
+from pmrun.plugins.exchanges.common.account_folder import account_folder
+from pmrun.plugins.exchanges.common.account_reader import reading
+from pmrun.plugins.exchanges.common.doctor_findings import Finding, misconfigured, ok, refused, warning
+from pmrun.plugins.exchanges.common.doctor_subject import Machine as Subject
+from pmrun.plugins.exchanges.common.limits_shown import limits_shown, moment
 from pmrun.runner.environment import FILE
 from pmrun.runner.errors import ConfigError
 from pmrun.runner.private_files import file_of

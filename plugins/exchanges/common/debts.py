@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from pmrun.plugins.exchanges.polymarket.order_record import Record
+from pmrun.plugins.exchanges.common.order_record import Record
 from pmrun.runner.units import SECOND, Micros
 
 EVERY = Micros(2 * SECOND)  # between looks for a trade that is missing

@@ -4,7 +4,7 @@ from typing import Any
 
 import msgspec
 
-from pmrun.plugins.exchanges.polymarket.order_record import Record
+from pmrun.plugins.exchanges.common.order_record import Record
 from pmrun.runner.facts import Fact, OrderNews
 from pmrun.runner.orders import News
 from pmrun.runner.units import Micros

@@ -4,8 +4,8 @@ from collections import Counter
 
 import msgspec
 
-from pmrun.plugins.exchanges.polymarket.local_book import BEFORE_ALL, LocalBook
-from pmrun.plugins.exchanges.polymarket.news import LevelChange, TouchSeen
+from pmrun.plugins.exchanges.common.local_book import BEFORE_ALL, LocalBook
+from pmrun.plugins.exchanges.common.market_news import LevelChange, TouchSeen
 from pmrun.runner.units import SECOND, Micros, seconds
 
 
