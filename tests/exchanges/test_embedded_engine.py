@@ -758,3 +758,19 @@ def test_an_order_of_ours_gets_its_share_of_what_a_feed_prints(engine):
     assert engine.order(mine).status == "MATCHED"
     prints = [event.size for event in engine.drain() if isinstance(event, Printed)]
     assert prints == [parse_size("110")]
+
+
+@pytest.mark.parametrize(("later", "same"), [(0.0, True), (0.000001, False)])
+def test_an_exchange_that_was_started_again_gives_no_trade_an_id_it_gave_before(later, same):
+    """A fill with an id that an account file knows counts as told before (O5)."""
+
+    def traded(when):
+        engine = Engine([MARKET, OTHER])
+        for wallet in (ANNE, BOB):
+            engine.deposit(wallet, parse_cash("100"), when)
+        place(engine, ANNE, BUY, "0.50", "10", when=when)
+        place(engine, BOB, BUY, "0.50", "10", token=NO, when=when)
+        (trade,) = engine.trades(f"key of {ANNE}")
+        return trade.trade_id
+
+    assert (traded(NOON) == traded(at(later))) is same

@@ -4,10 +4,10 @@ from collections import defaultdict
 from collections.abc import Sequence
 from random import Random
 from typing import Final
-from uuid import UUID
 
 from pmrun.plugins.exchanges.embedded.book import Hit
 from pmrun.plugins.exchanges.embedded.floor import Floor
+from pmrun.plugins.exchanges.embedded.ids import Ids
 from pmrun.plugins.exchanges.embedded.order import BUY, CANCELED_NO_MONEY, NO, YES, Order
 from pmrun.plugins.exchanges.embedded.settlement import MATCHED, Leg, Match, Settlements, custody_leg, taker_leg
 from pmrun.plugins.exchanges.embedded.terms import MakerPart, Printed, Ticket, TradeMoved, TradeView
@@ -25,7 +25,7 @@ class Matching:
         self._floor = floor
         self._settlements = settlements
         self._trades_of: defaultdict[str, list[str]] = defaultdict(list)
-        self._ids = Random(f"embedded ids {seed}")
+        self._ids = Ids("embedded ids", seed)
         self._draws = Random(f"embedded crowd {seed}")
 
     def trades(self, api_key: str) -> list[TradeView]:
@@ -84,7 +84,7 @@ class Matching:
         """Return the crowd's half of a match; its token is drawn, so that half of our matches mint or merge."""
         outcome = self._draws.choice((YES, NO))
         ticket = Ticket(
-            order_id=f"0x{self._ids.getrandbits(256):064x}",
+            order_id=f"0x{self._ids.bits(256, at):064x}",
             wallet=CROWD_WALLET,
             api_key="",
             token=self._floor.markets[market].token(outcome),
@@ -120,7 +120,7 @@ class Matching:
         self, taker: Order, hits: Sequence[Hit], parts: tuple[MakerPart, ...], bucket: int, at: Micros
     ) -> TradeView:
         return TradeView(
-            trade_id=str(UUID(int=self._ids.getrandbits(128), version=4)),
+            trade_id=self._ids.uuid(at),
             condition=self._floor.markets[taker.market].condition,
             taker_order_id=taker.ticket.order_id,
             taker_wallet=taker.ticket.wallet,

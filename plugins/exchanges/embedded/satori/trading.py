@@ -1,11 +1,10 @@
 """Calls about orders: taken with their escrow and matched later, cancelled, and looked at (V1, V2)."""
 
-from random import Random
 from typing import Any
-from uuid import UUID
 
 from pmrun.plugins.exchanges.embedded.admission import NO_MONEY, NOT_READY
 from pmrun.plugins.exchanges.embedded.engine import Engine
+from pmrun.plugins.exchanges.embedded.ids import Ids
 from pmrun.plugins.exchanges.embedded.order import CANCELED, FILLED
 from pmrun.plugins.exchanges.embedded.satori.calls import Call, paged, text_of
 from pmrun.plugins.exchanges.embedded.satori.codes import Code, Refusal, success
@@ -43,7 +42,7 @@ class Trading:
         self._matcher = matcher
         self._teller = teller
         self._settings = settings
-        self._ids = Random(f"satori orders {seed}")
+        self._ids = Ids("satori orders", seed)
 
     def place(self, call: Call) -> Reply:
         """Answer POST /orders: 202 before anything is matched, with what it costs in escrow; or a code why not."""
@@ -72,7 +71,7 @@ class Trading:
             raise Refusal(Code.BAD_QUANTITY)
         session = call.caller
         return Ticket(
-            order_id=str(UUID(int=self._ids.getrandbits(128), version=4)),
+            order_id=self._ids.uuid(call.at),
             wallet=session.user.user_id,
             api_key=session.user.user_id,
             token=token,
