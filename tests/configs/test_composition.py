@@ -104,16 +104,18 @@ def test_the_reference_job_builds_once_it_has_its_data(planned, tmp_path):
     assert planned(f"feed.path={tmp_path}/tape.npz", strategy="reference_job").settings.max_markets == 0
 
 
-def override(group, name):
-    """Return how an option is chosen on the command line."""
-    return f"+{group}@{group}.tried={name}" if group in DESK_GROUPS else f"{group}={name}"
+@pytest.mark.parametrize("group", DESK_GROUPS)
+def test_every_option_of_a_group_of_many_builds_and_all_stand_side_by_side(group, planned):
+    names = options()[group]
+    built = planned(*(f"+{group}@{group}.tried_{name}={name}" for name in names))
+    assert {f"{group}.tried_{name}" for name in names} <= built.components.keys()
 
 
 @pytest.mark.parametrize(
     ("group", "name"),
-    [(group, name) for group, names in options().items() if group != "strategy" for name in names],
+    [(group, name) for group, names in options().items() if group not in ("strategy", *DESK_GROUPS) for name in names],
 )
-def test_every_option_of_every_group_builds(group, name, planned, tmp_path):
+def test_every_option_of_every_other_group_builds(group, name, planned, tmp_path):
     more = []
     if (group, name) == ("feed", "columns"):
         (tmp_path / "tape.npz").touch()
@@ -125,10 +127,8 @@ def test_every_option_of_every_group_builds(group, name, planned, tmp_path):
         more = ["feed=polymarket"]
     if name == "satori":  # its feed, rules and executor go together, and it pays no rewards
         more, chosen = ["exchange=satori"], {"strategy": "level_mm"}
-    built = planned(override(group, name), *more, **chosen)
-    if group in DESK_GROUPS:
-        assert f"{group}.tried" in built.components
-    elif group in (*DESK_NODES, *SHELL_NODES) and name != "none":
+    built = planned(f"{group}={name}", *more, **chosen)
+    if group in (*DESK_NODES, *SHELL_NODES) and name != "none":
         assert built.config[group]["_target_"]
 
 
