@@ -18,10 +18,15 @@ _COMMON = {
 }
 # Few: the same examples every time, and no search for the smallest one, which may take minutes. Many: both.
 _QUICK = (Phase.explicit, Phase.generate)
-settings.register_profile("few", max_examples=40, derandomize=True, phases=_QUICK, **_COMMON)
+settings.register_profile("few", max_examples=30, derandomize=True, phases=_QUICK, **_COMMON)
 settings.register_profile("many", max_examples=1500, **_COMMON)
 settings.load_profile("many" if os.environ.get("PMRUN_LAWS") == "many" else "few")
 
 
 def pytest_terminal_summary(terminalreporter):
     terminalreporter.line(f"the desk ran {'compiled' if compiled() else 'as plain Python'}")
+
+
+def pytest_xdist_auto_num_workers():
+    """One worker more than there are processors: many tests wait for a process or a clock."""
+    return (os.cpu_count() or 1) + 1
