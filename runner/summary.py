@@ -3,11 +3,11 @@
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
 
 from pmrun.runner.desk import Desk
 from pmrun.runner.exit_cost import ExitValue, exit_value
-from pmrun.runner.facts import Fact, Filled, FundsSeen, Listed, Merged, OrderNews, Settled, each
+from pmrun.runner.facts import Fact, Filled, FundsSeen, Listed, Merged, OrderNews, Settled, Together
 from pmrun.runner.intents import Cancel, CancelAll, Intent, Observed, Place, Refuse
 from pmrun.runner.market import MarketNo, Outcome
 from pmrun.runner.orders import News, Settlement
@@ -16,8 +16,12 @@ from pmrun.runner.pnl_result import Result, by_market, in_dollars, parts_in_doll
 from pmrun.runner.ports import FeedInfo
 from pmrun.runner.units import CASH_SCALE, NOTIONAL_PER_CASH, PRICE_SCALE, SIZE_SCALE, Cash
 
-CANCELED = News.CANCELED
-REJECTED = News.REJECTED
+CANCELED: Final = News.CANCELED  # compiled, what is imported is looked up at each use and a constant is not
+REJECTED: Final = News.REJECTED
+CANCEL: Final = Cancel
+ORDER_NEWS: Final = OrderNews
+PLACE: Final = Place
+TOGETHER: Final = Together
 
 
 class Tally:
@@ -54,12 +58,12 @@ class Tally:
 
     def record(self, fact: Fact, intents: Sequence[Intent]) -> None:
         """Count one step."""
-        facts = each(fact)
+        facts: Sequence[Fact] = fact.facts if type(fact) is TOGETHER else (fact,)
         self.facts += len(facts)
         of_fact = self._of_fact
         for one in facts:
             kind = type(one)
-            if kind is OrderNews:  # most of them are
+            if kind is ORDER_NEWS:  # most of them are
                 self._news(one)  # type: ignore[arg-type]
             elif kind in of_fact:
                 of_fact[kind](one)
@@ -67,9 +71,9 @@ class Tally:
             self.intents += len(intents)
             cancels = self._cancels
             for intent in intents:
-                if type(intent) is Place:
+                if type(intent) is PLACE:
                     self.placed += 1
-                elif type(intent) is Cancel:
+                elif type(intent) is CANCEL:
                     code = intent.reason.code
                     cancels[code] = cancels.get(code, 0) + 1
                 else:
@@ -81,9 +85,10 @@ class Tally:
         self.notional += fact.price * fact.size
 
     def _news(self, fact: OrderNews) -> None:
-        if fact.news is CANCELED:
+        news = fact.news
+        if news is CANCELED:
             self.cancelled += 1
-        elif fact.news is REJECTED:
+        elif news is REJECTED:
             self.rejections[fact.reason] += 1
 
     def _listed(self, fact: Listed) -> None:
