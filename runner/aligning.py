@@ -18,7 +18,6 @@ BUY: Final = Side.BUY
 YES: Final = Outcome.YES
 QUOTE: Final = Purpose.QUOTE
 PENDING_SUBMIT: Final = State.PENDING_SUBMIT
-REASON: Final = Reason  # compiled, what is imported is looked up at each use and a constant is not
 
 
 class Aligning:
@@ -90,7 +89,7 @@ class Aligning:
         if want.purpose is QUOTE and not self._moves_at_once and not self._may_move(state, order, want):
             kept.append((order, want))  # an exit moves at once (R9: dynamic follow), as all do without a rule
             return
-        self._acting.cancel(order, REASON("moved", want.basis, {"from": order.price, "to": want.price}))
+        self._acting.cancel(order, Reason("moved", want.basis, {"from": order.price, "to": want.price}))
         missing.append(want)
 
     def _may_move(self, state: MarketState, order: Order, want: Wanted) -> bool:
