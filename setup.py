@@ -63,7 +63,7 @@ def extensions() -> list[Extension]:
         )
     if sys.platform != "win32":
         for extension in made:  # the library's functions call one another directly, and small ones are put in place
-            extension.extra_compile_args = [*extension.extra_compile_args, "-fno-semantic-interposition"]
+            extension.extra_compile_args = [*extension.extra_compile_args, "-fno-semantic-interposition", "-fno-plt"]
     return made
 
 

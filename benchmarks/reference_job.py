@@ -1,18 +1,21 @@
 """The reference job, as a pmrun composition, beside pm-hftbacktest, in one run.
 
-    python benchmarks/reference_job.py [--events 1000000] [--runs 3] [--bench ../shared/bench] [--peer PYTHON]
+    python benchmarks/reference_job.py [--events 1000000] [--runs 3] [--compiled] [--peer PYTHON] [--bench FOLDER]
 
 The job: 20 tokens, a decision every 500 ms, a quote at the second level of each side, no latency, no fees. pmrun runs
-it as any strategy is run: composed from YAML (`strategy=reference_job`), through Desk.handle, with the journal on;
-compiled where it was installed with PMRUN_COMPILE=1.
+it as any strategy is run: composed from YAML (`strategy=reference_job`), through Desk.handle, with the journal on.
+`--compiled` measures the sources compiled as well, build by build in turn: it installs them with PMRUN_COMPILE=1 below
+`--folder`, once for each state of the sources, and leaves the environment as it is.
 `--bench` holds tape.py, which makes the tape, and peer_hft.py; `--peer` is the interpreter of a virtual environment
 with pm-hftbacktest (without it, pmrun is measured alone). Compare ratios, not absolutes: machines differ, and drift.
 """
 
 import argparse
+import hashlib
 import json
 import os
 import resource
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -20,6 +23,7 @@ import time
 from pathlib import Path
 
 HERE = Path(__file__).resolve()
+SOURCES = ("runner", "plugins", "conf", "strategies")
 EXPECTED = {1_000_000: (781, 651.00), 10_000_000: (8_168, -1_476.00)}
 
 
@@ -66,9 +70,9 @@ def worker(tape: Path) -> None:
     print("RESULT " + json.dumps(result))
 
 
-def result_of(command: list[str], cwd: Path | None = None) -> dict:
+def result_of(command: list[str], cwd: Path | None = None, env: dict[str, str] | None = None) -> dict:
     """Run a command that prints a RESULT line; its output is shown when it fails."""
-    done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, cwd=cwd, env=env, capture_output=True, text=True, check=False)
     for line in done.stdout.splitlines():
         if line.startswith("RESULT "):
             return json.loads(line.removeprefix("RESULT "))
@@ -87,12 +91,34 @@ def make_tape(bench: Path, events: int, folder: Path) -> Path:
     return tape
 
 
+def compiled_build(folder: Path) -> Path:
+    """Compile the sources and install them below a folder, unless they are there as they stand now."""
+    root = HERE.parents[1]
+    kept = [path for name in SOURCES for path in (root / name).rglob("*") if path.suffix in (".py", ".yaml")]
+    kept += [root / name for name in ("setup.py", "pyproject.toml", "__init__.py")]
+    digest = hashlib.sha256()
+    for path in sorted(kept):
+        digest.update(b"%s %d\n" % (str(path.relative_to(root)).encode(), path.stat().st_size) + path.read_bytes())
+    target = folder / f"compiled-{digest.hexdigest()[:16]}"
+    if not target.is_dir():
+        print("compiling, which takes some minutes", flush=True)
+        with tempfile.TemporaryDirectory(dir=folder) as work:
+            no_builds = shutil.ignore_patterns(".*", "build", "outputs", "__pycache__", "*.so", "*.egg-info")
+            tree = shutil.copytree(root, Path(work) / "pmrun", ignore=no_builds)
+            made = Path(work) / "installed"
+            install = [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--target", str(made), str(tree)]
+            subprocess.run(install, env={**os.environ, "PMRUN_COMPILE": "1"}, check=True)
+            made.rename(target)
+    return target
+
+
 def main() -> None:
     """Measure both and print a table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--events", type=int, default=1_000_000)
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--bench", type=Path, default=HERE.parents[1].parent / "shared" / "bench")
+    parser.add_argument("--compiled", action="store_true", help="measure the sources compiled as well")
     parser.add_argument("--peer", help="interpreter of a virtual environment with pm-hftbacktest")
     parser.add_argument(
         "--folder", type=Path, default=Path(os.environ.get("PERF", tempfile.gettempdir() + "/pmrun-bench"))
@@ -105,24 +131,32 @@ def main() -> None:
     if not (given.bench / "tape.py").is_file():
         raise SystemExit(f"{given.bench}: no tape.py there; name the folder of the reference job with --bench")
     tape = make_tape(given.bench, given.events, given.folder)
-    ours = [result_of([sys.executable, str(HERE), "--worker", str(tape)]) for _ in range(given.runs)]
-    ours.sort(key=lambda each: each["run_s"])
-    rows = [("pmrun", ours[len(ours) // 2])]
+    builds: list[dict[str, str] | None] = [None]
+    if given.compiled:
+        builds.append({**os.environ, "PYTHONPATH": str(compiled_build(given.folder)), "PYTHONDONTWRITEBYTECODE": "1"})
+    job = [sys.executable, str(HERE), "--worker", str(tape)]
+    turns = [[result_of(job, env=env) for env in builds] for _ in range(given.runs)]
+    rows = []
+    for ours in zip(*turns, strict=True):
+        middle = sorted(ours, key=lambda each: each["run_s"])[len(ours) // 2]
+        rows.append(("pmrun, compiled" if middle["compiled"] else "pmrun", middle))
     if given.peer:
         os.environ["PERF"] = str(given.folder)
         os.environ["PYTHONDONTWRITEBYTECODE"] = "1"
         arguments = ["--events", str(given.events), "--mode", "multi", "--runs", str(given.runs), "--poly"]
         rows.append(("pm-hftbacktest", result_of([given.peer, "peer_hft.py", *arguments], cwd=given.bench)))
-    print(f"pmrun runs {'compiled' if rows[0][1]['compiled'] else 'as plain Python'}")
-    print(f"{'engine':<16}{'events/s':>12}{'run s':>9}{'peak MB':>9}{'fills':>8}{'pnl':>12}")
+    print(f"{'engine':<16}{'events/s':>12}{'run s':>9}{'cpu s':>9}{'peak MB':>9}{'fills':>8}{'pnl':>12}")
     for name, row in rows:
-        rate = row["events"] / row["run_s"]
+        rate, cpu = row["events"] / row["run_s"], f"{row['cpu_s']:.2f}" if "cpu_s" in row else ""
         print(
-            f"{name:<16}{rate:>12,.0f}{row['run_s']:>9.2f}{row['peak_rss_mb']:>9.0f}{row['fills']:>8}{row['pnl']:>12,.2f}"
+            f"{name:<16}{rate:>12,.0f}{row['run_s']:>9.2f}{cpu:>9}{row['peak_rss_mb']:>9.0f}{row['fills']:>8}"
+            f"{row['pnl']:>12,.2f}"
         )
-    if len(rows) == 2:
-        ours_rate, peer_rate = (row["events"] / row["run_s"] for _, row in rows)
-        print(f"ratio pmrun / pm-hftbacktest: {ours_rate / peer_rate:.3f}")
+    if given.peer:
+        *mine, (_, peer) = rows
+        for name, row in mine:
+            ratio = row["events"] / row["run_s"] / (peer["events"] / peer["run_s"])
+            print(f"ratio {name} / pm-hftbacktest: {ratio:.3f}")
     expected = EXPECTED.get(given.events)
     if expected and any((row["fills"], row["pnl"]) != expected for _, row in rows):
         raise SystemExit(f"expected {expected[0]} fills and a pnl of {expected[1]}")

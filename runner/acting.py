@@ -10,12 +10,14 @@ from pmrun.runner.intents import Cancel, CancelAll, Intent, Merge, Number, Place
 from pmrun.runner.known import Known
 from pmrun.runner.market import Outcome
 from pmrun.runner.market_state import MarketState, book_side
-from pmrun.runner.orders import ENDED, Order, OrderNo, Purpose, State
+from pmrun.runner.orders import Kept, Order, OrderNo, Purpose, State
 from pmrun.runner.units import Micros, Price, Side, Size, cash_paid
 
 BUY: Final = Side.BUY
 QUOTE: Final = Purpose.QUOTE
 PENDING_SUBMIT: Final = State.PENDING_SUBMIT
+CANCEL: Final = Cancel  # compiled, what is imported is looked up at each use and a constant is not
+PLACE: Final = Place
 
 
 class Acting:
@@ -46,7 +48,7 @@ class Acting:
         name = f"{self._name}-{no}"
         order = Order(no, name, market, outcome, side, price, size, purpose, post_only, now, want.basis)
         self._orders[no] = state.orders[no] = order
-        self._account.reserve(None, order)
+        self._account.reserve(order)
         if self._known.siblings:
             self._known.stake_changed(state.no)
         if state.refused:
@@ -54,7 +56,7 @@ class Acting:
         reason = self._because.get(want.basis)
         if reason is None:
             reason = self._because[want.basis] = Reason(want.basis)
-        self.out.append(Place(now, no, market, outcome, side, price, size, purpose, post_only, reason))
+        self.out.append(PLACE(now, no, market, outcome, side, price, size, purpose, post_only, reason))
 
     def adopt(self, state: MarketState, fact: OrderFound) -> Order:
         """Return an order that an earlier session left resting, known from here on."""
@@ -80,35 +82,37 @@ class Acting:
             paid=cash_paid(fact.price, fact.filled),
         )
         self._orders[order.no] = state.orders[order.no] = order
-        self._account.reserve(None, order)
+        self._account.reserve(order)
         return order
 
-    def update(self, before: Order, after: Order) -> None:
-        """Put an order's new state in the place of the one before; forget those that ended long ago."""
-        no = after.no
-        self._orders[no] = after
-        state = self._markets[after.market]
-        orders = state.orders
-        doubted = len(state.doubt)
-        if after.outcome_unknown:
-            state.doubt.add(no)
-        elif state.doubt:
-            state.doubt.discard(no)
-        if self._known.hedges_events and len(state.doubt) != doubted:
-            self._known.stake_changed(after.market)
-        if after.state not in ENDED:
-            orders[no] = after
-            if before.filled != after.filled:
-                self._account.reserve(before, after)
+    def update(self, order: Order, before: Kept) -> None:
+        """Keep the books of an order that was told something, given what it kept before; forget those long over."""
+        no, state, known = order.no, self._markets[order.market], self._known
+        if state.doubt or order.outcome_unknown:
+            self._doubt(state, order)
+        if order.in_play:
+            if order.filled:
+                self._account.reserve(order, before)
             return
-        self._account.reserve(before, after)
-        if self._known.siblings:
-            self._known.stake_changed(after.market)
-        if orders.pop(no, None) is not None:
-            ended = self._ended
-            ended.append((self._known.now, no))
-            while ended[0][0] < self._known.now - self._remember:
+        self._account.reserve(order, before)
+        if known.siblings:
+            known.stake_changed(state.no)
+        if no in state.orders:
+            del state.orders[no]
+            ended, now = self._ended, known.now
+            ended.append((now, no))
+            while ended[0][0] < now - self._remember:
                 del self._orders[ended.popleft()[1]]
+
+    def _doubt(self, state: MarketState, order: Order) -> None:
+        """Remember requests whose answer was lost."""
+        doubted = len(state.doubt)
+        if order.outcome_unknown:
+            state.doubt.add(order.no)
+        else:
+            state.doubt.discard(order.no)
+        if self._known.hedges_events and len(state.doubt) != doubted:
+            self._known.stake_changed(state.no)
 
     def cancel(self, order: Order, reason: Reason) -> bool:
         """Ask for a cancel, once; False for an order that cannot be cancelled before it is answered."""
@@ -117,11 +121,10 @@ class Acting:
         if order.state is PENDING_SUBMIT:
             self._known.for_answer.add(order.market)
             return False
-        sent = order.leaving()
-        self._orders[order.no] = self._markets[order.market].orders[order.no] = sent
+        order.cancel_sent = True
         if self._known.hedges_events and order.purpose is not QUOTE:
             self._known.stake_changed(order.market)
-        self.out.append(Cancel(self._known.now, order.no, reason))
+        self.out.append(CANCEL(self._known.now, order.no, reason))
         return True
 
     def merge(self, state: MarketState, least: Size) -> None:
@@ -159,12 +162,12 @@ class Acting:
         """Ask for everything to be cancelled; what is not answered yet may arrive later, and is cancelled then."""
         self.out.append(CancelAll(self._known.now, reason))
         for state in self._markets.values():
-            for no, order in list(state.orders.items()):
+            for no, order in state.orders.items():
                 if order.state is PENDING_SUBMIT:
                     self._known.for_answer.add(state.no)
                     self._known.pulled.add(no)
                 else:
-                    self._orders[no] = state.orders[no] = order.leaving()
+                    order.cancel_sent = True
 
     def say_unsold(self, state: MarketState, hedged: bool) -> None:
         """Say at the end what hedging has not sold, what its exits ask, and why no exit covers the rest."""

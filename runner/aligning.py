@@ -86,20 +86,19 @@ class Aligning:
         if same or unanswered:
             kept.append((order, want))
             return
-        when = self._replace_at(state, order, want)
-        if when is None or when > self._known.now:
-            if when is not None:
-                self._known.look_again(state.no, when)
-            kept.append((order, want))
+        if want.purpose is QUOTE and not self._moves_at_once and not self._may_move(state, order, want):
+            kept.append((order, want))  # an exit moves at once (R9: dynamic follow), as all do without a rule
             return
         self._acting.cancel(order, Reason("moved", want.basis, {"from": order.price, "to": want.price}))
         missing.append(want)
 
-    def _replace_at(self, state: MarketState, order: Order, want: Wanted) -> Micros | None:
-        """Return when an order may make way; an exit does so at once (R9: dynamic follow), as all do without a rule."""
-        if self._moves_at_once or want.purpose is not QUOTE:
-            return self._known.now
-        return self._hooks.replace_at(order, want, state.terms, self._known.now)
+    def _may_move(self, state: MarketState, order: Order, want: Wanted) -> bool:
+        """Whether the rule lets a quote make way now; look again when it will."""
+        now = self._known.now
+        when = self._hooks.replace_at(order, want, state.terms, now)
+        if when is not None and when > now:
+            self._known.look_again(state.no, when)
+        return when is not None and when <= now
 
     def _make_way(self, missing: list[Wanted], kept: list[tuple[Order, Wanted]]) -> None:
         """Put exits first, the urgent ones before those that rest, and cancel what one would match (O11)."""

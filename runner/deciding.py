@@ -123,7 +123,9 @@ class Deciding:
         size = self._hooks.size_order(state.terms, quote)
         book = state.book if outcome is YES else state.book.mirror()
         grid = state.grid
-        price = grid.rest(side, wished, book.bids[0][0], book.asks[0][0])
+        bid, ask = book.best_bid, book.best_ask
+        assert bid is not None and ask is not None
+        price = grid.rest(side, wished, bid, ask)
         if not grid.holds(price):
             refuse(state, outcome, side, price, size, (Reason("no_valid_price", "grid", {"tick": grid.tick}),))
             return None

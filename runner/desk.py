@@ -7,7 +7,7 @@ from pmrun.runner.acting import Acting
 from pmrun.runner.aligning import Aligning
 from pmrun.runner.deciding import Deciding
 from pmrun.runner.desk_settings import DeskSettings, Pace
-from pmrun.runner.facts import Fact, FeedEnded, FeedLost, FeedRestored, OrderNews, TimerDue, Together
+from pmrun.runner.facts import BookChanged, Fact, FeedEnded, FeedLost, FeedRestored, OrderNews, TimerDue, Together
 from pmrun.runner.fitting import Counted, Fitting
 from pmrun.runner.hooks import Hooks, Wanted
 from pmrun.runner.intents import CancelAll, Drop, Intent, Number, Observed, Reason, Select
@@ -24,7 +24,10 @@ from pmrun.runner.universe import MarketProspect, Scanned, Universe
 
 __all__ = ["Desk", "DeskSettings", "MarketState", "Pace"]
 
-QUOTE: Final = Purpose.QUOTE
+QUOTE: Final = Purpose.QUOTE  # compiled, what is imported is looked up at each use and a constant is not
+BOOK_CHANGED: Final = BookChanged
+ORDER_NEWS: Final = OrderNews
+TIMER_DUE: Final = TimerDue
 
 
 class Desk:
@@ -41,6 +44,7 @@ class Desk:
         self.orders = known.orders
         self.halts = known.halts
         self._acting = Acting(known, name, settings)
+        self._refuse = self._acting.refuse
         self._learning = Learning(hooks, settings, known, self._acting, self.universe)
         self._limits = Limits(hooks, known, self._acting)
         self._deciding = Deciding(hooks, settings, known)
@@ -48,6 +52,7 @@ class Desk:
         self._aligning = Aligning(hooks, settings, known, self._acting, self._fitting)
         self._hedges, self._waits, self._gated = hooks.hedges, hooks.waits, settings.gated
         self._every, self._offset = settings.pace.every, settings.pace.offset
+        self._merge_from = settings.merge_from
         self._origin: Micros | None = None
         self._wakes: dict[MarketNo, Micros] = {}  # when a component may change its mind
         self._learn: dict[type[Any], Callable[[Any], None]] = {
@@ -70,7 +75,7 @@ class Desk:
             known.now = fact.at
         if self._origin is None:
             self._begin()
-        if self._wakes and type(fact) is not TimerDue and min(self._wakes.values()) <= known.now:
+        if self._wakes and type(fact) is not TIMER_DUE and min(self._wakes.values()) <= known.now:
             # Something else happens at the moment a component waited for: its time has come all the same.
             self._learning.tell(TimerDue(known.now), None, None)
         self._learn[type(fact)](fact)
@@ -146,8 +151,10 @@ class Desk:
     def _together(self, fact: Together) -> None:
         learn, learning = self._learn, self._learning
         for one in fact.facts:
-            if type(one) is OrderNews:
+            if type(one) is ORDER_NEWS:  # most are one of these two
                 learning.order_news(one)
+            elif type(one) is BOOK_CHANGED:
+                learning.book_changed(one)
             else:
                 learn[type(one)](one)
 
@@ -280,8 +287,8 @@ class Desk:
             if self._hedges and state.inventory.held:
                 self._exit_if_possible(state, code)
             return
-        if self.settings.merge_from:
-            self._acting.merge(state, self.settings.merge_from)
+        if self._merge_from:
+            self._acting.merge(state, self._merge_from)
         try:
             if state.unsafe:
                 state.unsafe.clear()
@@ -289,7 +296,7 @@ class Desk:
             if known.limit is not None:
                 self._acting.pull(state, known.limit)
             elif state.selected:
-                quotes = self._deciding.quotes(state, known.now, self._acting.refuse)
+                quotes = self._deciding.quotes(state, known.now, self._refuse)
                 wanted = [*wanted, *quotes] if wanted else quotes
             self._aligning.align(state, reconcile(wanted, state.replaceable()))
         except Exception as error:

@@ -8,7 +8,7 @@ import msgspec
 from pmrun.runner.fills import Fill
 from pmrun.runner.holding import Funds, Holding
 from pmrun.runner.market import MarketNo, Outcome
-from pmrun.runner.orders import Order, OrderNo, Settlement, TradeId, settles
+from pmrun.runner.orders import NOTHING_KEPT, Kept, Order, OrderNo, Settlement, TradeId, settles
 from pmrun.runner.units import (
     CASH_SCALE,
     NOTIONAL_PER_CASH,
@@ -26,6 +26,7 @@ from pmrun.runner.units import (
 __all__ = ["Account", "Funds", "Holding", "Inventory"]
 
 BUY: Final = Side.BUY
+YES: Final = Outcome.YES
 
 
 class Inventory:
@@ -44,7 +45,7 @@ class Inventory:
 
     def of(self, outcome: Outcome) -> Holding:
         """Return the holding of one token."""
-        return self._yes if outcome is Outcome.YES else self._no
+        return self._yes if outcome is YES else self._no
 
     @property
     def held(self) -> int:
@@ -145,19 +146,17 @@ class Account:
         """Iterate over the markets that have an inventory, in order of first use."""
         return iter(self._markets.items())
 
-    def reserve(self, before: Order | None, after: Order) -> None:
-        """Move what an order in play keeps from other uses: cash and exposure of a bid, shares of an ask."""
-        inventory = self._markets.get(after.market) or self.inventory(after.market)
-        if after.side is BUY:
-            locked, exposed = int(after.locked), int(after.exposed)
-            if before is not None:
-                locked -= before.locked
-                exposed -= before.exposed
-            self.funds.locked += locked
-            inventory.bids += exposed
-            self._expose(exposed)
+    def reserve(self, order: Order, before: Kept = NOTHING_KEPT) -> None:
+        """Move what an order keeps from other uses: cash and exposure of a bid, shares of an ask."""
+        inventory = self._markets.get(order.market) or self.inventory(order.market)
+        if order.side is BUY:
+            locked, exposed, _ = before
+            self.funds.locked += order.locked - locked
+            change = order.exposed - exposed
+            inventory.bids += change
+            self._expose(change)
         else:
-            inventory.of(after.outcome).reserved += after.reserved - (before.reserved if before else 0)
+            inventory.of(order.outcome).reserved += order.reserved - before[2]
 
     def seen(self, market: MarketNo, outcome: Outcome, size: Size, cost: Cash) -> None:
         """Take over what the exchange says is held and settled; what is promised to asks in play stays promised."""

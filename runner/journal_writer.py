@@ -8,11 +8,17 @@ from typing import Any, Final
 
 import msgspec
 
-from pmrun.runner.facts import BookChanged, Fact, Together, each
+from pmrun.runner.book import Book
+from pmrun.runner.facts import BookChanged, Fact, Together
 from pmrun.runner.intents import Intent
 from pmrun.runner.journal import FILE, VERSION, BookAt, BookIs, End, Header, Moment
 
 _BLOCK: Final = 1 << 18  # bytes hashed and written at a time: few enough to be in the processor's cache still
+_BOOK_CHANGED: Final = BookChanged  # compiled, what is imported is looked up at each use and a constant is not
+_BOOK_AT: Final = BookAt
+_TOGETHER: Final = Together
+_FIELDS: Final = msgspec.structs.astuple
+_crc32: Final = zlib.crc32
 _encoder = msgspec.json.Encoder()
 _encode: Final = _encoder.encode
 _encode_into: Final = _encoder.encode_into
@@ -20,15 +26,21 @@ _encode_into: Final = _encoder.encode_into
 
 def _recorded(fact: Fact) -> Any:
     """Return a fact as the journal has it: books by reference where they can be looked up."""
-    if type(fact) is BookChanged:
-        book = fact.book
-        if fact.upto:
-            bids, asks = book.bids, book.asks
-            return BookAt(fact.at, fact.market, fact.upto, bids[0][0] if bids else None, asks[0][0] if asks else None)
-        return BookIs(fact.at, fact.market, book.bids, book.asks)
-    if type(fact) is Together:
-        return Moment(fact.at, tuple([_recorded(one) if type(one) is BookChanged else one for one in fact.facts]))
+    if type(fact) is _BOOK_CHANGED:
+        return _book_recorded(fact)
+    if type(fact) is _TOGETHER:
+        facts: Any = fact.facts
+        return Moment(fact.at, tuple([_book_recorded(one) if type(one) is _BOOK_CHANGED else one for one in facts]))
     return fact
+
+
+def _book_recorded(fact: BookChanged) -> Any:
+    fields: Any = _FIELDS(fact)
+    at, market, upto, book = fields
+    shown: Book = book
+    if upto:
+        return _BOOK_AT(at, market, upto, shown.best_bid, shown.best_ask)
+    return BookIs(at, market, shown.bids, shown.asks)
 
 
 def encode_step(fact: Fact, intents: Sequence[Intent]) -> bytes:
@@ -51,6 +63,7 @@ class JournalWriter:
         self._file = (directory / FILE).open("wb")
         self._hash = hashlib.sha256()
         self._crc = 0
+        self._line = bytearray()
         self._block = bytearray()  # lines that are not written yet
         self.facts = 0
         self.intents = 0
@@ -58,15 +71,15 @@ class JournalWriter:
 
     def record(self, fact: Fact, intents: Sequence[Intent]) -> None:
         """Write a step."""
-        self.facts += len(each(fact))
+        self.facts += len(fact.facts) if type(fact) is _TOGETHER else 1
         self.intents += len(intents)
         self._write([_recorded(fact), *intents])
 
     def _write(self, entries: list[Any]) -> None:
-        block = self._block
-        start = len(block)
-        _encode_into(entries, block, start)
-        self._crc = crc = zlib.crc32(block[start:], self._crc)
+        line, block = self._line, self._block
+        _encode_into(entries, line)
+        self._crc = crc = _crc32(line, self._crc)
+        block += line
         block += b" %08x\n" % crc
         if len(block) >= _BLOCK:
             self._flush()

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any, Final
 
-from msgspec.structs import replace
+from msgspec.structs import astuple, replace
 
 from pmrun.runner.acting import Acting
 from pmrun.runner.book import Book
@@ -32,10 +32,11 @@ from pmrun.runner.intents import Drop, Halt, Observed, Reason
 from pmrun.runner.known import Known
 from pmrun.runner.market import MarketNo
 from pmrun.runner.market_state import MarketState
-from pmrun.runner.orders import ENDED, Impossible, Order, OrderNo, Purpose, Settlement, State
+from pmrun.runner.orders import Order, OrderNo, Purpose, Settlement, State
 from pmrun.runner.units import Cash, Micros, Side
 from pmrun.runner.universe import Universe
 
+_FIELDS: Final = astuple  # one call for all fields of a fact, where reading them one by one is several look-ups
 QUOTE: Final = Purpose.QUOTE  # looking a member up in its class costs more than the comparison
 REJECTED: Final = State.REJECTED
 SELL: Final = Side.SELL
@@ -56,11 +57,13 @@ class Learning:
         self._universe = universe
         self._holds_us = settings.book_holds_us
         self._every = settings.pace.every
+        self._merges = bool(settings.merge_from)
+        self._hedges_events = hooks.hedges_events
         self._hears_news = hooks.observed(OrderNews)
         self._hears_books = hooks.observed(BookChanged)
         self.learners: dict[type[Any], Callable[[Any], None]] = {
             Listed: self._listed,
-            BookChanged: self._book_changed,
+            BookChanged: self.book_changed,
             Printed: self._printed,
             TickChanged: self._tick_changed,
             StatusChanged: self._status_changed,
@@ -107,23 +110,24 @@ class Learning:
         siblings.append(no)
         self._known.siblings[no] = siblings
 
-    def _book_changed(self, fact: BookChanged) -> None:
-        state = self._markets.get(fact.market)
+    def book_changed(self, fact: BookChanged) -> None:
+        """Take a new book."""
+        no, book = fact.market, fact.book
+        state = self._markets.get(no)
         if state is None:
             return
-        book = fact.book
         if self._holds_us:
             state.own.before(state.observed, state.orders, self._known.now)
             state.own.after(book, self._known.now)
         state.observed = book
-        if book.bids or book.asks:
+        if book.best_bid is not None or book.best_ask is not None:
             state.mark = book.mark_half
         state.book = self._without_us(state) if self._holds_us else book
         if self._hears_books:
-            self.tell(fact, fact.market, None)
-        self._known.dirty[fact.market] = None
-        if self._hooks.hedges_events:
-            self._known.book_moved(fact.market)
+            self.tell(fact, no, None)
+        self._known.dirty[no] = None
+        if self._hedges_events:
+            self._known.book_moved(no)
         self._known.due = True
 
     def _without_us(self, state: MarketState) -> Book | None:
@@ -182,51 +186,55 @@ class Learning:
 
     def order_news(self, fact: OrderNews) -> None:
         """Learn anything but a fill of an order: of all facts, the one that comes most."""
-        order = self._orders.get(fact.order)
+        _, no, news, _, exchange_order_id, ws, rest = _FIELDS(fact)
+        order = self._orders.get(no)
         if order is None:
-            return self._observe_oddity("unknown_order", {"order": fact.order, "news": str(fact.news)})
-        after = order.after(fact.news, self._known.now, fact.exchange_order_id, fact.ws, fact.rest)
-        if isinstance(after, Impossible):
-            return self._observe_oddity(
-                "impossible_news", {"order": fact.order, "state": str(after.state), "news": str(after.news)}
-            )
-        changed = order.state is not after.state
-        if changed and after.state is REJECTED:
-            rejected = self._markets[order.market].rejected
-            slot = (order.book_side, order.purpose)
-            rejected[slot] = (self._known.now, rejected.get(slot, (self._known.now, 0))[1] + 1)
-            if order.covers_elsewhere:
-                self._known.turned_down(order.market, Micros(self._known.now + self._settings.retry_pause))
-        self._acting.update(order, after)
+            return self._observe_oddity("unknown_order", {"order": no, "news": str(news)})
+        state, kept = order.state, order.kept
+        if not order.learn(news, self._known.now, exchange_order_id, ws, rest):
+            return self._observe_oddity("impossible_news", {"order": no, "state": str(state), "news": str(news)})
+        changed = order.state is not state
+        if changed and order.state is REJECTED:
+            self._rejected(order)
+        self._acting.update(order, kept)
         if self._hears_news:
-            self.tell(fact, order.market, after)
+            self.tell(fact, order.market, order)
         if changed:
-            self._moved_on(order, after)
+            self._moved_on(order)
         return None
 
-    def _moved_on(self, before: Order, after: Order) -> None:
+    def _rejected(self, order: Order) -> None:
+        """Count rejections in a row: the same order again is put off."""
+        now = self._known.now
+        rejected = self._markets[order.market].rejected
+        slot = (order.book_side, order.purpose)
+        rejected[slot] = (now, rejected.get(slot, (now, 0))[1] + 1)
+        if order.covers_elsewhere:
+            self._known.turned_down(order.market, Micros(now + self._settings.retry_pause))
+
+    def _moved_on(self, order: Order) -> None:
         """Decide again where an order's new state changes what may be done; a cancel we asked for changes nothing.
 
         Where an order waited for this one to leave, the decision is taken already and is carried out now.
         """
-        known = self._known
-        no = after.market
-        if after.state not in ENDED:
-            if self._markets[no].rejected:
-                self._markets[no].rejected.pop((after.book_side, after.purpose), None)
-            if after.no in known.pulled:
-                known.pulled.discard(after.no)
-                self._acting.cancel(after, Reason("pulled", "desk"))
-            if after.purpose is not QUOTE:  # an exit that rests ends a row of failures: another may be due
-                self._touch(self._markets[no], now=True)
-            elif no in known.for_answer or self._holds_us:
-                self._touch(self._markets[no], now=known.stopped is not None)
+        known, state = self._known, self._markets[order.market]
+        if order.in_play:
+            if state.rejected:
+                state.rejected.pop((order.book_side, order.purpose), None)
+            if known.pulled and order.no in known.pulled:
+                known.pulled.discard(order.no)
+                self._acting.cancel(order, Reason("pulled", "desk"))
+            if order.purpose is not QUOTE:  # an exit that rests ends a row of failures: another may be due
+                self._touch(state, now=True)
+            elif self._holds_us or (known.for_answer and state.no in known.for_answer):
+                self._touch(state, now=known.stopped is not None)
             return
-        known.pulled.discard(after.no)
-        if no in known.for_room or after.purpose is not QUOTE:
-            self._touch(self._markets[no], now=True)
-        elif not before.cancel_sent or (self._settings.merge_from and before.side is SELL):
-            self._touch(self._markets[no])  # what an ask had promised may make a pair
+        if known.pulled:
+            known.pulled.discard(order.no)
+        if order.purpose is not QUOTE or (known.for_room and state.no in known.for_room):
+            self._touch(state, now=True)
+        elif not order.cancel_sent or (self._merges and order.side is SELL):
+            self._touch(state)  # what an ask had promised may make a pair
         if known.for_funds:
             self._release_funds()
 
@@ -244,12 +252,12 @@ class Learning:
             self._observe_oddity("fill_of_unknown_order", {"order": fact.order, "trade": fact.trade})
             self._halt(None, "fill_of_unknown_order", fact.order)
             return
-        after = order.after_fill(fact.size, fact.cash, self._known.now)
-        if isinstance(after, Impossible):
-            self._observe_oddity("impossible_fill", {"order": fact.order, "state": str(after.state), "size": fact.size})
+        kept = order.kept
+        if not order.learn_fill(fact.size, fact.cash, self._known.now):
+            self._observe_oddity("impossible_fill", {"order": fact.order, "state": str(order.state), "size": fact.size})
             self._halt(self._markets[order.market], "impossible_fill", fact.order)
             return
-        self._acting.update(order, after)
+        self._acting.update(order, kept)
         fees = self._markets[order.market].terms.fees
         self._account.book(
             Fill(
@@ -270,7 +278,7 @@ class Learning:
         settled_yes = self._markets[order.market].inventory.settled_yes
         if settled_yes is not None:  # matched before the end, told after it
             self._account.redeem(order.market, settled_yes)
-        self.tell(fact, order.market, after)
+        self.tell(fact, order.market, order)
         self._touch(self._markets[order.market], now=self._hooks.hedges)  # a fill is hedged at once (R9)
         if self._known.for_funds:
             self._release_funds()

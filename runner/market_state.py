@@ -83,9 +83,10 @@ class MarketState:
         book = self.book
         if book is None:
             return "no_book"
-        if not book.bids or not book.asks:
+        bid, ask = book.best_bid, book.best_ask
+        if bid is None or ask is None:
             return "one_sided_book"
-        return None if book.two_sided else "crossed_book"
+        return None if bid < ask else "crossed_book"
 
     @property
     def paused(self) -> bool:

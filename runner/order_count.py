@@ -1,16 +1,17 @@
 """What became of a run's orders: each is counted once, by how it ended."""
 
 from collections import Counter
+from typing import Final
 
 from pmrun.runner.facts import Filled, OrderFound, OrderNews
 from pmrun.runner.intents import Place
 from pmrun.runner.orders import News
 from pmrun.runner.unsent import never_sent
 
-CANCELED = News.CANCELED
-REJECTED = News.REJECTED
-EXPIRED = News.EXPIRED
-REMEMBERED = 10_000  # cancelled orders of which a fill may still be told
+CANCELED: Final = News.CANCELED
+REJECTED: Final = News.REJECTED
+EXPIRED: Final = News.EXPIRED
+REMEMBERED: Final = 10_000  # cancelled orders, at least, of which a fill may still be told
 
 
 class OrderCount:
@@ -27,7 +28,8 @@ class OrderCount:
         self._last = 0  # the highest number of an order so far
         self._known: set[str] = set()  # ids of adopted orders: one may be told twice
         self._left: dict[int, int] = {}  # what is not filled of the orders that have not ended
-        self._late: dict[int, int] = {}  # of those cancelled, oldest first
+        self._late: dict[int, int] = {}  # of those cancelled
+        self._older: dict[int, int] = {}  # likewise, of those cancelled earlier
 
     @property
     def placed(self) -> int:
@@ -64,17 +66,15 @@ class OrderCount:
     def fill(self, fact: Filled) -> None:
         """Count an order that is filled whole, also one that was cancelled before its last fill was told."""
         order = fact.order
-        cancelled = order not in self._left
-        where = self._late if cancelled else self._left
-        left = where.get(order)
-        if left is None:
+        where = next((found for found in (self._left, self._late, self._older) if order in found), None)
+        if where is None:
             return
-        if left > fact.size:
-            where[order] = left - fact.size
+        if where[order] > fact.size:
+            where[order] -= fact.size
             return
         del where[order]
         self.filled += 1
-        self.cancelled -= int(cancelled)
+        self.cancelled -= int(where is not self._left)
 
     def news(self, fact: OrderNews) -> None:
         """Count the end of an order, once; what it says besides is nothing to count."""
@@ -91,5 +91,5 @@ class OrderCount:
         else:
             self.cancelled += 1
             self._late[fact.order] = left
-            if len(self._late) > REMEMBERED:
-                del self._late[next(iter(self._late))]
+            if len(self._late) >= REMEMBERED:
+                self._older, self._late = self._late, {}

@@ -1,6 +1,6 @@
 """The life of an order, the same for every exchange (O1, O2)."""
 
-from typing import Any, Final, NamedTuple, NewType
+from typing import Any, Final, NewType
 
 from pmrun.runner.market import MarketNo, Outcome
 from pmrun.runner.units import NOTIONAL_PER_CASH, Cash, Micros, Notional, Price, Side, Size, Word, complement
@@ -150,6 +150,11 @@ LIFECYCLE: Final[dict[tuple[State, News], State | None]] = {
     (_S.EXPIRED, _N.SEEN): _S.EXPIRED,
 }
 
+# The same by state and then by news: looked up without making a pair.
+_NEXT: Final[dict[State, dict[News, State | None]]] = {
+    state: {news: LIFECYCLE[state, news] for news in News} for state in State
+}
+
 # What may follow what in settlement: later only, and nothing follows the end. The ranks of RETRYING and MINED are
 # equal because a transaction may be mined, dropped and tried again.
 _RANK: Final = {
@@ -170,19 +175,15 @@ def settles(before: Settlement, news: Settlement) -> bool | None:
     return _RANK[news] >= _RANK[before] and not before.final
 
 
-class Impossible(NamedTuple):
-    """News that cannot be true of an order as we know it: observed and counted, never applied."""
-
-    order: OrderNo
-    state: State
-    news: News
+Kept = tuple[Cash, Notional, Size]  # what an order keeps from other uses: cash, notional of bids, shares of asks
+NOTHING_KEPT: Final[Kept] = (Cash(0), Notional(0), Size(0))
 
 
 class Order:
-    """An order we asked for, with all that is known of it (O2): never changed, news of it makes another one.
+    """An order we asked for, with all that is known of it (O2); `learn` and `learn_fill` alone move it on.
 
-    A class of slots, not a struct: compiled, it is read without a look-up. What is made of it is written out in full,
-    without a helper in between: every order is told of three times.
+    There is one of it: who wants to know later what it was now takes a copy. A class of slots, not a struct: compiled,
+    it is read without a look-up.
     """
 
     __slots__ = (
@@ -192,6 +193,7 @@ class Order:
         "exchange_order_id",
         "exposed",
         "filled",
+        "in_play",
         "last_event_at",
         "locked",
         "market",
@@ -205,6 +207,7 @@ class Order:
         "purpose",
         "raw_last_rest_snapshot",
         "raw_last_ws_event",
+        "reserved",
         "side",
         "size",
         "state",
@@ -257,13 +260,18 @@ class Order:
         self.paid = paid  # the cash of all fills: with `filled`, the average price as a pair
         self.raw_last_ws_event = raw_last_ws_event
         self.raw_last_rest_snapshot = raw_last_rest_snapshot
-        # What a bid in play keeps from other uses: cash (O8), and notional; an ask exposes nothing (R8).
-        if side is not BUY or state in ENDED:
-            self.locked, self.exposed = Cash(0), Notional(0)
-        else:
-            left = -(-price * size // NOTIONAL_PER_CASH) - paid  # cash_paid, without the call
+        self._weigh()
+
+    def _weigh(self) -> None:
+        """Work out what an order in play keeps from other uses: cash (O8), notional (R8), or shares of an ask."""
+        self.locked, self.exposed, self.reserved = Cash(0), Notional(0), Size(0)
+        self.in_play = in_play = self.state not in ENDED  # whether it can still be filled, as far as we know
+        if in_play and self.side is BUY:
+            left = -(-self.price * self.size // NOTIONAL_PER_CASH) - self.paid  # cash_paid, without the call
             self.locked = Cash(left if left > 0 else 0)
-            self.exposed = Notional(price * (size - filled))
+            self.exposed = Notional(self.price * (self.size - self.filled))
+        elif in_play:
+            self.reserved = Size(self.size - self.filled)
 
     def _values(self) -> tuple[Any, ...]:
         return (
@@ -308,14 +316,9 @@ class Order:
         return Size(self.size - self.filled)
 
     @property
-    def in_play(self) -> bool:
-        """Whether it can still be filled, as far as we know."""
-        return self.state not in ENDED
-
-    @property
-    def reserved(self) -> Size:
-        """The shares an ask in play keeps from other uses."""
-        return Size(0) if self.side is BUY or self.state in ENDED else self.remaining
+    def kept(self) -> Kept:
+        """What it keeps from other uses."""
+        return self.locked, self.exposed, self.reserved
 
     @property
     def covers_elsewhere(self) -> bool:
@@ -332,97 +335,53 @@ class Order:
         """The side of the YES book it rests on: a bid for NO is an ask for YES."""
         return self.side if self.outcome is YES else self.side.opposite
 
-    def leaving(self) -> "Order":
-        """Return the order with a cancel sent."""
-        return Order(
-            self.no,
-            self.client_order_id,
-            self.market,
-            self.outcome,
-            self.side,
-            self.price,
-            self.size,
-            self.purpose,
-            self.post_only,
-            self.placed_at,
-            self.basis,
-            self.state,
-            self.outcome_unknown,
-            True,
-            self.exchange_order_id,
-            self.submitted_at,
-            self.last_event_at,
-            self.filled,
-            self.paid,
-            self.raw_last_ws_event,
-            self.raw_last_rest_snapshot,
-        )
+    def copy(self) -> "Order":
+        """Return the order as it is now."""
+        return Order(*self._values())
 
-    def after(
+    def learn(
         self,
         news: News,
         at: Micros,
         exchange_order_id: str | None = None,
         ws: str | None = None,
         rest: str | None = None,
-    ) -> "Order | Impossible":
-        """Apply news other than fills; late and doubled news changes nothing but the time."""
-        state = LIFECYCLE[self.state, news]
-        if state is None:
-            return Impossible(self.no, self.state, news)
-        unanswered = state in UNANSWERED if news is UNKNOWN else news is SEEN and self.outcome_unknown
-        arrived = news is not UNKNOWN and news is not SEEN
-        return Order(
-            self.no,
-            self.client_order_id,
-            self.market,
-            self.outcome,
-            self.side,
-            self.price,
-            self.size,
-            self.purpose,
-            self.post_only,
-            self.placed_at,
-            self.basis,
-            state,
-            unanswered,
-            self.cancel_sent,
-            exchange_order_id or self.exchange_order_id,
-            at if self.submitted_at is None and arrived else self.submitted_at,
-            at,
-            self.filled,
-            self.paid,
-            ws or self.raw_last_ws_event,
-            rest or self.raw_last_rest_snapshot,
-        )
+    ) -> bool:
+        """Apply news other than fills; False, and nothing applied, where it cannot be true.
 
-    def after_fill(self, size: Size, cash: Cash, at: Micros) -> "Order | Impossible":
-        """Apply one fill that has not been applied before."""
+        Late and doubled news changes nothing but the time.
+        """
+        state = _NEXT[self.state][news]
+        if state is None:
+            return False
+        if news is UNKNOWN:
+            self.outcome_unknown = state in UNANSWERED
+        elif news is not SEEN:
+            self.outcome_unknown = False
+            if self.submitted_at is None:
+                self.submitted_at = at
+        if exchange_order_id:
+            self.exchange_order_id = exchange_order_id
+        if ws:
+            self.raw_last_ws_event = ws
+        if rest:
+            self.raw_last_rest_snapshot = rest
+        self.last_event_at = at
+        if state is not self.state:
+            self.state = state
+            if state in ENDED:
+                self._weigh()
+        return True
+
+    def learn_fill(self, size: Size, cash: Cash, at: Micros) -> bool:
+        """Apply one fill that has not been applied before; False, and nothing applied, where it cannot be true."""
         filled = Size(self.filled + size)
-        news = News.FILLED_FULL if filled >= self.size else News.FILLED_PART
-        state = LIFECYCLE[self.state, news]
+        state = _NEXT[self.state][News.FILLED_FULL if filled >= self.size else News.FILLED_PART]
         if state is None or filled > self.size:
-            return Impossible(self.no, self.state, news)
-        return Order(
-            self.no,
-            self.client_order_id,
-            self.market,
-            self.outcome,
-            self.side,
-            self.price,
-            self.size,
-            self.purpose,
-            self.post_only,
-            self.placed_at,
-            self.basis,
-            state,
-            False,
-            self.cancel_sent,
-            self.exchange_order_id,
-            at if self.submitted_at is None else self.submitted_at,
-            at,
-            filled,
-            Cash(self.paid + cash),
-            self.raw_last_ws_event,
-            self.raw_last_rest_snapshot,
-        )
+            return False
+        self.state, self.filled, self.paid = state, filled, Cash(self.paid + cash)
+        self.outcome_unknown, self.last_event_at = False, at
+        if self.submitted_at is None:
+            self.submitted_at = at
+        self._weigh()
+        return True

@@ -3,11 +3,11 @@
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
 
 from pmrun.runner.desk import Desk
 from pmrun.runner.exit_cost import ExitValue, exit_value
-from pmrun.runner.facts import Fact, Filled, FundsSeen, Listed, Merged, OrderFound, OrderNews, Settled, each
+from pmrun.runner.facts import Fact, Filled, FundsSeen, Listed, Merged, OrderFound, OrderNews, Settled, Together
 from pmrun.runner.intents import Cancel, CancelAll, Intent, Observed, Place, Refuse
 from pmrun.runner.market import MarketNo, Outcome
 from pmrun.runner.order_count import OrderCount
@@ -16,6 +16,11 @@ from pmrun.runner.pnl_ledger import UNITS_PER_CASH
 from pmrun.runner.pnl_result import Result, by_market, in_dollars, parts_in_dollars
 from pmrun.runner.ports import FeedInfo
 from pmrun.runner.units import CASH_SCALE, NOTIONAL_PER_CASH, PRICE_SCALE, SIZE_SCALE, Cash
+
+CANCEL: Final = Cancel  # compiled, what is imported is looked up at each use and a constant is not
+ORDER_NEWS: Final = OrderNews
+PLACE: Final = Place
+TOGETHER: Final = Together
 
 
 class Tally:
@@ -51,12 +56,12 @@ class Tally:
 
     def record(self, fact: Fact, intents: Sequence[Intent]) -> None:
         """Count one step."""
-        facts = each(fact)
+        facts: Sequence[Fact] = fact.facts if type(fact) is TOGETHER else (fact,)
         self.facts += len(facts)
         of_fact = self._of_fact
         for one in facts:
             kind = type(one)
-            if kind is OrderNews:  # most of them are
+            if kind is ORDER_NEWS:  # most of them are
                 self.count.news(one)  # type: ignore[arg-type]
             elif kind in of_fact:
                 of_fact[kind](one)
@@ -64,9 +69,9 @@ class Tally:
             self.intents += len(intents)
             cancels = self._cancels
             for intent in intents:
-                if type(intent) is Place:
+                if type(intent) is PLACE:
                     self.count.asked_for(intent)
-                elif type(intent) is Cancel:
+                elif type(intent) is CANCEL:
                     code = intent.reason.code
                     cancels[code] = cancels.get(code, 0) + 1
                 else:

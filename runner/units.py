@@ -8,7 +8,7 @@ may be a float.
 import re
 from decimal import Decimal
 from enum import StrEnum
-from typing import NewType
+from typing import Final, NewType
 
 Price = NewType("Price", int)
 HalfPrice = NewType("HalfPrice", int)  # 1/20,000 dollar: mids fall between two prices
@@ -17,13 +17,13 @@ Cash = NewType("Cash", int)
 Notional = NewType("Notional", int)
 Micros = NewType("Micros", int)  # a moment (UTC) or a duration
 
-PRICE_SCALE = 10_000
-SIZE_SCALE = 1_000_000
-CASH_SCALE = 1_000_000
-NOTIONAL_PER_CASH = PRICE_SCALE * SIZE_SCALE // CASH_SCALE
-SECOND = Micros(1_000_000)
+PRICE_SCALE: Final = 10_000
+SIZE_SCALE: Final = 1_000_000
+CASH_SCALE: Final = 1_000_000
+NOTIONAL_PER_CASH: Final = PRICE_SCALE * SIZE_SCALE // CASH_SCALE
+SECOND: Final = Micros(1_000_000)
 _PLAIN_NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,4})?")
-ONE = Price(PRICE_SCALE)  # a pair of YES and NO is worth one dollar
+ONE: Final = Price(PRICE_SCALE)  # a pair of YES and NO is worth one dollar
 
 
 class Word(StrEnum):

@@ -6,12 +6,10 @@ Side 0 is bids, side 1 asks. Python is called between rows only: when a decision
 
 from array import array
 from collections.abc import Callable
-from ctypes import POINTER, c_int64
-from functools import cache
 from typing import Any, NamedTuple, TypeVar, cast
 
 import numpy as np
-from numba import carray, cfunc, njit, types  # type: ignore[attr-defined]
+from numba import carray, njit, types  # type: ignore[attr-defined]
 from numba.extending import intrinsic
 from numpy.typing import NDArray
 
@@ -27,7 +25,9 @@ LEVEL, SNAPSHOT, SNAPSHOT_LEVEL, PRINT = 0, 1, 2, 3  # kinds of rows
 MARKET, SIDE, PRICE, LEFT, AHEAD, CREDIT, UNPRINTED, MOVED, ALIVE = range(9)
 ORDER_FIELDS = 9
 SLOTS = 64  # own orders a side of a market
-MOVE_FIELDS = 5  # slot, market, side, price, size (0: it leaves)
+MOVE_FIELDS = 3  # slot, (2 x market + side) x PRICE_ROOM + price, size (0: it leaves)
+PRICE_BITS = 14
+PRICE_ROOM = 1 << PRICE_BITS
 
 # Fields of a session: sizes, what the last run left off at, and where its arrays are.
 MARKETS, DEPTH, CAPACITY, ROWS, ROOM, NEXT, AT = range(7)
@@ -449,7 +449,7 @@ def levels(books: Books, m: int, side: int, most: int) -> tuple[tuple[int, int],
 def _moved_prices(books: Any, most: Int, last: Any, levels: Any, out: Any) -> Int:
     """Find the dirty markets whose first `most` prices a side differ from the last told ones.
 
-    Writes them to `out` and their levels as [found, side, rank, price or size] (0 where there is no level); returns how
+    Writes them to `out` and their levels as [found, price or size, side, rank] (0 where there is no level); returns how
     many moved.
     """
     found = 0
@@ -468,8 +468,8 @@ def _moved_prices(books: Any, most: Int, last: Any, levels: Any, out: Any) -> In
                     k += -1 if side == 0 else 1
                 inside = 0 < k < end
                 now = k * step if inside else 0
-                levels[found, side, rank, 0] = now
-                levels[found, side, rank, 1] = there[k] if inside else 0
+                levels[found, 0, side, rank] = now
+                levels[found, 1, side, rank] = there[k] if inside else 0
                 if last[m, side, rank] != now:
                     last[m, side, rank] = now
                     changed = True
@@ -513,10 +513,12 @@ def _books_at(s: Any) -> Any:
     )
 
 
-def _run(session: Any, moves: Int, count: Int, start: Int, until: Int, delay: Int) -> Int:
+@_entry
+def _run(session: Int, moves: Int, count: Int, start: Int, until: Int, delay: Int) -> Int:
     """Let orders come and go as `moves` says, then advance: the one call of a moment; returns how many fills."""
-    s = carray(session, (FIELDS,))
-    markets, rows, i64 = s[MARKETS], (s[ROWS],), np.int64(0)
+    i64 = np.int64(0)
+    s = carray(_pointer(session, i64), (FIELDS,))
+    markets, rows = s[MARKETS], (s[ROWS],)
     books = _books_at(s)
     queues = Queues(
         carray(_pointer(s[AT + 7], i64), (s[CAPACITY], ORDER_FIELDS)),
@@ -543,30 +545,24 @@ def _run(session: Any, moves: Int, count: Int, start: Int, until: Int, delay: In
     rules = carray(_pointer(s[AT + 22], i64), (RULES,))
     move = carray(_pointer(moves, i64), (count,))
     for i in range(0, count, MOVE_FIELDS):
-        if move[i + 4] > 0:
-            join(books, queues, move[i], move[i + 1], move[i + 2], move[i + 3], move[i + 4])
+        queue, price, size = move[i + 1] >> PRICE_BITS, move[i + 1] & (PRICE_ROOM - 1), move[i + 2]
+        if size > 0:
+            join(books, queues, move[i], queue >> 1, queue & 1, price, size)
         else:
             leave(queues, move[i])
     s[NEXT], filled = advance(books, queues, feed, start, until, delay, rules, fills)
     return filled
 
 
-def _moved(session: Any, most: Int) -> Int:
+@_entry
+def _moved(session: Int, most: Int) -> Int:
     """Find moved prices; see `_moved_prices`."""
-    s = carray(session, (FIELDS,))
-    markets, i64 = s[MARKETS], np.int64(0)
+    i64 = np.int64(0)
+    s = carray(_pointer(session, i64), (FIELDS,))
+    markets = s[MARKETS]
     last = carray(_pointer(s[AT + 23], i64), (markets, 2, most))
-    levels = carray(_pointer(s[AT + 24], i64), (markets, 2, most, 2))
+    levels = carray(_pointer(s[AT + 24], i64), (markets, 2, 2, most))
     return _moved_prices(_books_at(s), most, last, levels, carray(_pointer(s[AT + 25], i64), (markets,)))
-
-
-@cache
-def _compiled() -> tuple[Callable[..., int], Callable[..., int]]:
-    number: Any = types.int64
-    session: Any = types.CPointer(number)  # type: ignore[no-untyped-call]
-    run: Any = cfunc(number(session, number, number, number, number, number), cache=True, error_model="numpy")(_run)
-    moved: Any = cfunc(number(session, number), cache=True, error_model="numpy")(_moved)
-    return run.ctypes, moved.ctypes
 
 
 class Session:
@@ -576,9 +572,9 @@ class Session:
         """Take the arrays; `most` is how many levels a side `moved_prices` looks at."""
         markets = len(books.dirty)
         self.last = np.zeros((markets, 2, most), np.int64)
-        self.levels = np.zeros((markets, 2, most, 2), np.int64)
+        self.levels = np.zeros((markets, 2, 2, most), np.int64)
         self.moved = np.zeros(markets, np.int64)
-        self.numbers = self.levels.reshape(-1)  # a price and a size in turn, by market, side and rank
+        self.numbers = self.levels.reshape(-1)  # prices and then sizes of each market, by side and rank
         rows = _declared(rows)
         self._first_column = len(books) + len(queues)
         self._arrays: list[Any] = [*books, *queues, *rows, *fills, rules, self.last, self.levels, self.moved]
@@ -586,8 +582,7 @@ class Session:
         self._fields = np.zeros(FIELDS, np.int64)
         self._fields[:AT] = (markets, books.size.shape[2], len(queues.order), len(rows.at), len(fills.slot), 0)
         self._fields[AT:] = [each.ctypes.data for each in self._arrays]
-        self._at = self._fields.ctypes.data_as(POINTER(c_int64))
-        self._run, self._moved = _compiled()
+        self._at = self._fields.ctypes.data
 
     def grow(self, order: Ints) -> None:
         """Take more room for orders."""
@@ -602,16 +597,18 @@ class Session:
         self._fields[ROWS] = len(rows.at)
 
     def run(self, moves: "array[int]", start: int, until: int, delay: int) -> tuple[int, int]:
-        """Let orders come and go, then advance; returns the next row and the number of fills.
+        """Let orders come and go, and forget the moves, then advance; returns the next row and the number of fills.
 
-        A move is a slot, a market, a side, a price and a size, which is 0 for an order that leaves.
+        A move is three numbers: a slot, a queue and a price in it, and a size, which is 0 for an order that leaves.
         """
-        filled = self._run(self._at, *moves.buffer_info(), start, until, delay)
+        filled = _run(self._at, *moves.buffer_info(), start, until, delay)
+        del moves[:]
         return self._fields.item(NEXT), filled
 
     def moved_prices(self) -> int:
         """Find the markets whose first prices are not as told last, as `moved` and `levels`; return how many."""
-        return self._moved(self._at, self._most)
+        found: int = _moved(self._at, self._most)
+        return found
 
 
 def _declared(rows: Rows) -> Rows:

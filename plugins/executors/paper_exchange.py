@@ -8,6 +8,7 @@ from random import Random
 from struct import Struct
 from typing import Any, Final
 
+import msgspec
 import numpy as np
 
 from pmrun.plugins.executors import chance, kernel
@@ -62,30 +63,55 @@ REJECTED: Final = News.REJECTED
 BID: Final = kernel.BID
 ASK: Final = kernel.ASK
 SLOTS: Final = kernel.SLOTS
-MOVE: Final = Struct("=5q").pack  # a move of kernel.Session.run; an array takes five numbers three times as slowly
-SENT = frozenset({Place, Cancel, CancelAll, Merge})
-CROSSES = "invalid post-only order: order crosses book"
-NOT_TRADING = "the market is not yet ready to process new orders"
-MARKET_RESOLVED = "market resolved"
-REHEARSED = "simulated rejection: not enough balance / allowance"
-TAKEN = "simulated: what is displayed at this price was taken by an earlier order of ours"
+PRICE_ROOM: Final = kernel.PRICE_ROOM
+MOVE: Final = Struct("=3q").pack  # a move of kernel.Session.run: an array takes single numbers far more slowly
+FIELDS: Final = msgspec.structs.astuple  # one call for all fields, where reading one by one is several look-ups
+BOOK_CHANGED: Final = BookChanged  # compiled, what is imported is looked up at each use and a constant is not
+CANCEL: Final = Cancel
+ORDER_NEWS: Final = OrderNews
+PLACE: Final = Place
+SENT: Final = frozenset({Place, Cancel, CancelAll, Merge})
+CROSSES: Final = "invalid post-only order: order crosses book"
+NOT_TRADING: Final = "the market is not yet ready to process new orders"
+MARKET_RESOLVED: Final = "market resolved"
+REHEARSED: Final = "simulated rejection: not enough balance / allowance"
+TAKEN: Final = "simulated: what is displayed at this price was taken by an earlier order of ours"
 
 
 class _Resting:
     """An order as the exchange knows it; prices are those of YES."""
 
-    __slots__ = ("hits", "market", "number", "place", "queue", "side", "slot", "yes_price")
+    __slots__ = (
+        "hits",
+        "market",
+        "number",
+        "place",
+        "post_only",
+        "queue",
+        "side",
+        "size",
+        "slot",
+        "where",
+        "yes_price",
+    )
 
     def __init__(self, place: Place) -> None:
         self.place = place
-        self.number = place.order
         self.slot = -1
         self.hits: Hits | None = None
-        self.market = market = place.market
-        yes = place.outcome is YES
-        self.yes_price = place.price if yes else ONE - place.price
-        self.side = side = BID if (place.side is BUY) == yes else ASK
-        self.queue = 2 * market + side
+        number: OrderNo
+        market: MarketNo
+        price: Price
+        size: Size
+        post_only: bool
+        _, number, market, outcome, side, price, size, _, post_only, _ = FIELDS(place)
+        yes = outcome is YES
+        bids = (side is BUY) == yes
+        self.number, self.market, self.size, self.post_only = number, market, size, post_only
+        self.yes_price: int = price if yes else ONE - price
+        self.side: int = BID if bids else ASK
+        self.queue: int = 2 * market + self.side
+        self.where: int = self.queue * PRICE_ROOM + self.yes_price
 
 
 def _one_by_one(numbers: Any) -> Any:
@@ -111,12 +137,13 @@ class PaperExchange:
         self._chance = fill.chance(data.info.prints > 0)
         self._best = _one_by_one(self._books.best)
         self._grids = [Grid(market.tick) for market in data.markets]
+        self._knows_post_only = [market.post_only for market in data.markets]
         self._least = [int(market.min_order_size) for market in data.markets]
         self._trading = [True] * len(data.markets)
         self._resolved: set[MarketNo] = set()
         self._merged = False
         self._resting: dict[OrderNo, _Resting] = {}
-        self._by_slot: dict[int, _Resting] = {}
+        self._by_slot: list[_Resting] = []  # the last order in each slot that was ever used
         self._free = list(range(len(self._queues.order) - 1, -1, -1))
         # Latencies are constant, so each of these is in order of time by itself.
         self._arrivals: deque[tuple[Micros, list[Intent]]] = deque()
@@ -125,8 +152,10 @@ class PaperExchange:
         self._retries: deque[Fact] = deque()
         self._merges: deque[Fact] = deque()
         self._notes: deque[Fact] = deque(data.notes)
+        self._later = (self._retries, self._settlements, self._merges, self._notes)
+        self._told_due = (self._answers, self._retries, self._settlements, self._merges)
         self._trades = count(1)
-        self._orders = count(1)
+        self._orders, self._reject_every = 0, settings.reject_every
         # By market, side and price: what a level showed when we took from it, and how much of that we took.
         self._used: dict[tuple[int, int, int], tuple[tuple[int, int], int]] = {}
         self._matched: dict[tuple[OrderNo, Price], Size] = {}
@@ -173,7 +202,7 @@ class PaperExchange:
         first = self._arrivals[0][0] if self._arrivals else None
         if self._answers and (first is None or self._answers[0].at < first):
             first = self._answers[0].at
-        for queue in (self._retries, self._settlements, self._merges, self._notes):
+        for queue in self._later:
             if queue and (first is None or queue[0].at < first):
                 first = queue[0].at
         if self._paced is not None:
@@ -208,7 +237,6 @@ class PaperExchange:
     def _apply_rows(self, until: Micros) -> None:
         first = self._next_at
         self._next, filled = self._session.run(self._moves, self._next, until, self._answer_latency)
-        del self._moves[:]
         self._next_at = self._row_at(self._next)
         if self._changed_since is None:
             self._changed_since = first
@@ -218,7 +246,6 @@ class PaperExchange:
     def _queue_up(self) -> None:
         """Let our orders come and go in the queues now, before any row."""
         self._session.run(self._moves, self._next, -1, 0)
-        del self._moves[:]
 
     def _take_fills(self, filled: int) -> None:
         for index in range(filled):
@@ -320,7 +347,7 @@ class PaperExchange:
         while arrivals and arrivals[0][0] <= at:
             when, intents = arrivals.popleft()
             self._carry_out(intents, when)
-        for queue in (self._answers, self._retries, self._settlements, self._merges):
+        for queue in self._told_due:
             if queue and queue[-1].at <= at:
                 facts.extend(queue)
                 queue.clear()
@@ -341,9 +368,9 @@ class PaperExchange:
     def _carry_out(self, intents: list[Intent], at: Micros) -> None:
         """Take the requests that arrive at a moment."""
         for intent in intents:
-            if type(intent) is Place:
+            if type(intent) is PLACE:
                 self._arrive(intent, at)
-            elif type(intent) is Cancel:
+            elif type(intent) is CANCEL:
                 self._withdraw(intent.order, at, "")
             elif type(intent) is CancelAll:
                 for order in list(self._resting.values()):
@@ -356,7 +383,7 @@ class PaperExchange:
         """Return the books that changed in what the desk looks at."""
         self._changed_since = None
         upto = self._frames[self._next - 1] if self._next else 0
-        return [BookChanged(at, MarketNo(market), upto, book) for market, book in self._told.changes()]
+        return [BOOK_CHANGED(at, MarketNo(market), upto, book) for market, book in self._told.changes()]
 
     def submit(self, intents: Sequence[Intent], at: Micros) -> None:
         """Send intents on their way."""
@@ -411,35 +438,36 @@ class PaperExchange:
     # What happens at the exchange.
 
     def _news(self, at: Micros, order: OrderNo, news: News, reason: str = "", name: str | None = None) -> None:
-        self._answers.append(OrderNews(Micros(at + self._answer_latency), order, news, reason, name))
+        self._answers.append(ORDER_NEWS(Micros(at + self._answer_latency), order, news, reason, name))
 
     def _arrive(self, place: Place, at: Micros) -> None:
-        self._under_way.discard(place.order)
         order = _Resting(place)
-        nth, every = next(self._orders), self._settings.reject_every
-        refusal = REHEARSED if every and nth % every == 0 else self._refusal(order)
+        number = order.number
+        self._under_way.discard(number)
+        self._orders += 1
+        every = self._reject_every
+        refusal = REHEARSED if every and self._orders % every == 0 else self._refusal(order)
         if refusal:
-            self._news(at, place.order, REJECTED, refusal)
-        elif not self._data.markets[place.market].post_only:
+            self._news(at, number, REJECTED, refusal)
+        elif not self._knows_post_only[order.market]:
             self._match(order, at)
         else:
             self._take_or_rest(order, at)
 
     def _match(self, order: _Resting, at: Micros) -> None:
         """Match an order that was accepted before (V1): it takes what is shown, meant to or not, and the rest rests."""
-        place = order.place
         left = self._take(order, at)
-        if place.post_only and left < place.size:
+        if order.post_only and left < order.size:
             self._late += 1
         if left:
             self._rest(order, left, at)
 
     def _take_or_rest(self, order: _Resting, at: Micros) -> None:
-        place = order.place
-        left = place.size if place.post_only else self._take(order, at)
-        if left and not place.post_only and self._reached(order):
+        number, size = order.number, order.size
+        left = size if order.post_only else self._take(order, at)
+        if left and not order.post_only and self._reached(order):
             # Only what we took ourselves is displayed at this price: the order would rest in a crossed book.
-            self._news(at, place.order, REJECTED if left == place.size else CANCELED, TAKEN)
+            self._news(at, number, REJECTED if left == size else CANCELED, TAKEN)
         elif left:
             self._rest(order, left, at)
 
@@ -452,12 +480,12 @@ class PaperExchange:
         if not grid.holds(order.yes_price):  # a price is on the grid where its complement is
             said = format_price(place.price), format_price(grid.tick)
             return f"order is invalid. Price ({said[0]}) breaks minimum tick size rule: {said[1]}"
-        if place.size < least:
+        if order.size < least:
             said = format_size(place.size), format_size(Size(least))
             return f"order is invalid. Size ({said[0]}) lower than the minimum: {said[1]}"
-        if not self._reached(order) or not self._data.markets[market].post_only:
+        if not self._reached(order) or not self._knows_post_only[market]:
             return ""  # without post-only orders, an order is accepted before anybody knows what it reaches
-        if place.post_only:
+        if order.post_only:
             return CROSSES
         worth, least_take = cash_paid(place.price, place.size), self._data.markets[market].min_take
         if worth < least_take:
@@ -479,8 +507,12 @@ class PaperExchange:
             self._grow()
         order.slot = slot = self._free.pop()
         self._mine[order.queue] += 1
-        self._moves.frombytes(MOVE(slot, order.market, order.side, order.yes_price, size))
-        self._resting[number] = self._by_slot[slot] = order
+        self._moves.frombytes(MOVE(slot, order.where, size))
+        self._resting[number] = order
+        if slot == len(self._by_slot):  # slots are taken one after the other
+            self._by_slot.append(order)
+        else:
+            self._by_slot[slot] = order
         if self._chance is not None:
             order.hits = self._chance.start(number, at)
             if not self._chance.by_prints:
@@ -537,11 +569,10 @@ class PaperExchange:
 
     def _remove(self, order: _Resting) -> None:
         del self._resting[order.number]
-        self._moves.frombytes(MOVE(order.slot, order.market, order.side, order.yes_price, 0))
+        self._moves.frombytes(MOVE(order.slot, order.where, 0))
         self._release(order)
 
     def _release(self, order: _Resting) -> None:
-        del self._by_slot[order.slot]
         self._free.append(order.slot)
         self._mine[order.queue] -= 1
 

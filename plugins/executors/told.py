@@ -1,12 +1,11 @@
 """What the desk was last told of the books of a paper session, to tell it only of changes it looks at."""
 
-from collections.abc import Iterator
-from typing import Any, cast
+from typing import cast
 
 import numpy as np
 
 from pmrun.plugins.executors import kernel
-from pmrun.runner.book import Book, Levels
+from pmrun.runner.book import Book
 from pmrun.runner.hooks import Depth, Look
 from pmrun.runner.units import Price, Size
 
@@ -43,16 +42,13 @@ class Told:
         found = session.moved_prices()
         if not found:
             return []
-        numbers: Iterator[Any] = iter(session.numbers[: 4 * found * self._most].tolist())
-        levels: Levels = tuple(zip(numbers, numbers, strict=True))
-        most = self._most
+        sides = 2 * self._most
+        numbers: tuple[int, ...] = tuple(session.numbers[: 2 * found * sides].tolist())
         books = []
-        for index, market in enumerate(session.moved[:found].tolist()):
-            bids, asks = 2 * index * most, (2 * index + 1) * most
-            books.append((market, Book(_ladder(levels[bids:asks]), _ladder(levels[asks : asks + most]))))
+        first = 0
+        for market in session.moved[:found].tolist():
+            sizes = first + sides
+            end = sizes + sides
+            books.append((market, Book.shallow(numbers[first:sizes], numbers[sizes:end])))
+            first = end
         return books
-
-
-def _ladder(levels: Levels) -> Levels:
-    """Return levels from padded ones: a price of 0 is no level."""
-    return levels if levels[-1][0] else tuple([level for level in levels if level[0]])

@@ -209,13 +209,12 @@ class Accrual:
             self._ended = True  # what is pulled now is pulled because the run is over
 
     def _look(self, markets: Any) -> None:
-        """Keep how markets are now: books and orders are values, so a copy of the references will do."""
+        """Keep how markets are now: a book never changes, an order does."""
         for no in markets:
             state = self._desk.markets.get(no)
             if state is not None:
-                self._seen[no] = _Seen(
-                    state.terms.rewards, state.status, state.selected, state.book, tuple(state.orders.values())
-                )
+                orders = tuple([order.copy() for order in state.orders.values()])
+                self._seen[no] = _Seen(state.terms.rewards, state.status, state.selected, state.book, orders)
 
     def _sample(self, at: Micros) -> None:
         for no, seen, terms in self._sampled():

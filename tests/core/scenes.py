@@ -203,7 +203,7 @@ def holding(desk: Desk, outcome: Outcome, shares: str, at: str = "0.40") -> None
     """Let a desk have bought shares, settled, before the test begins."""
     order = an_order(no=9000 + len(desk.account.fills), outcome=outcome, price=at, size=shares)
     desk.orders[order.no] = desk.markets[FIRST].orders[order.no] = order
-    desk.account.reserve(None, order)
+    desk.account.reserve(order)
     desk.handle(resting(order.no))
     desk.handle(fill_of(order, shares, trade=f"before-{order.no}"))
     desk.handle(confirmed(order.no, trade=f"before-{order.no}"))
@@ -241,6 +241,24 @@ def an_order(
         placed_at=NOON,
         **changes,
     )
+
+
+def told_of(order: Order, news: News, at: Micros = NOON) -> Order | None:
+    """A copy of an order that has heard news; None where that cannot be, and nothing of it was applied."""
+    copy = order.copy()
+    if copy.learn(news, at):
+        return copy
+    assert copy == order
+    return None
+
+
+def filled_by(order: Order, size: Size, moved: Cash, at: Micros = NOON) -> Order | None:
+    """A copy of an order that has been filled so far; None where that cannot be, and nothing of it was applied."""
+    copy = order.copy()
+    if copy.learn_fill(size, moved, at):
+        return copy
+    assert copy == order
+    return None
 
 
 def wanted(

@@ -36,6 +36,19 @@ def test_the_mirror_is_sorted_best_first_and_keeps_every_share(shown):
     assert shown.two_sided == mirror.two_sided
 
 
+@given(books(), st.integers(1, 4))
+def test_a_book_of_prices_first_and_levels_later_is_the_book_of_those_levels(shown, levels):
+    def padded(side: tuple) -> list[int]:
+        return [size for _, size in side[:levels]] + [0] * (levels - len(side))
+
+    whole = Book(shown.bids[:levels], shown.asks[:levels])
+    shallow = Book.shallow(shown.prices(levels), (*padded(shown.bids), *padded(shown.asks)))
+    assert (shallow.best_bid, shallow.best_ask, shallow.two_sided) == (whole.best_bid, whole.best_ask, whole.two_sided)
+    for fewer in range(levels + 1):
+        assert shallow.prices(fewer) == whole.prices(fewer)
+    assert shallow == whole
+
+
 def test_a_bid_for_no_is_an_ask_for_yes_at_the_rest_of_a_dollar():
     shown = book("0.86x30", "0.87x5 0.90x7")
     assert shown.mirror() == book("0.13x5 0.10x7", "0.14x30")

@@ -1,7 +1,7 @@
 """Shares and cash: each movement is applied once, and a failed one is taken back."""
 
 import pytest
-from scenes import BUY, FIRST, NO, NOON, SELL, YES, an_order, cash, shares
+from scenes import BUY, FIRST, NO, NOON, SELL, YES, an_order, cash, filled_by, shares, told_of
 
 from pmrun.runner.fills import Fill
 from pmrun.runner.inventory import Account, Inventory
@@ -168,30 +168,30 @@ def test_a_final_settlement_is_not_contradicted():
 
 def test_a_bid_in_play_locks_cash_until_it_ends():
     account, order = an_account(), an_order(price="0.40", size="100")
-    account.reserve(None, order)
+    account.reserve(order)
     assert (account.funds.total, account.funds.locked, account.funds.available) == (
         cash("1000"),
         cash("40"),
         cash("960"),
     )
-    rests = order.after(News.RESTING, NOON)
-    account.reserve(order, rests)
+    rests = told_of(order, News.RESTING)
+    account.reserve(rests, order.kept)
     assert account.funds.locked == cash("40")
-    part = rests.after_fill(shares("25"), cash("10"), NOON)
-    account.reserve(rests, part)
+    part = filled_by(rests, shares("25"), cash("10"))
+    account.reserve(part, rests.kept)
     assert account.funds.locked == cash("30")
-    account.reserve(part, part.after(News.CANCELED, NOON))
+    account.reserve(told_of(part, News.CANCELED), part.kept)
     assert account.funds.locked == 0
 
 
 def test_what_is_locked_is_enough_in_how_many_parts_ever_the_order_is_filled():
     account, order = an_account(funds="3.333"), an_order(price="0.3333", size="10")
-    account.reserve(None, order)
+    account.reserve(order)
     assert account.funds.available == 0
     for part in ("3.333333", "3.333333", "3.333333"):
         moved = cash_paid(order.price, shares(part))
-        after = order.after_fill(shares(part), moved, NOON)
-        account.reserve(order, after)
+        after = filled_by(order, shares(part), moved)
+        account.reserve(after, order.kept)
         account.funds.total -= moved
         order = after
         assert account.funds.locked <= account.funds.total
@@ -200,18 +200,18 @@ def test_what_is_locked_is_enough_in_how_many_parts_ever_the_order_is_filled():
 @pytest.mark.parametrize("end", [News.CANCELED, News.EXPIRED, News.REJECTED])
 def test_however_a_bid_ends_its_cash_is_free_again(end):
     account, order = an_account(), an_order()
-    account.reserve(None, order)
-    account.reserve(order, order.after(end, NOON))
+    account.reserve(order)
+    account.reserve(told_of(order, end), order.kept)
     assert (account.funds.locked, account.inventory(FIRST).bids, account.exposure) == (0, 0, 0)
 
 
 def test_an_ask_in_play_reserves_shares_and_no_cash():
     account, order = an_account(a_fill()), an_order(side=SELL, size="60")
     held = account.inventory(FIRST).of(YES)
-    account.reserve(None, order)
+    account.reserve(order)
     assert (held.reserved, held.sellable, held.held) == (shares("60"), shares("40"), shares("100"))
     assert (account.funds.locked, account.inventory(FIRST).bids) == (0, 0)
-    account.reserve(order, order.after(News.CANCELED, NOON))
+    account.reserve(told_of(order, News.CANCELED), order.kept)
     assert held.sellable == shares("100")
 
 
@@ -239,7 +239,7 @@ def test_a_holding_is_worth_its_mid_and_the_complement_the_rest_of_a_dollar():
 
 def test_a_bid_counts_as_exposure_from_the_moment_it_is_placed():
     account, order = an_account(), an_order(price="0.40", size="50")
-    account.reserve(None, order)
+    account.reserve(order)
     inventory = account.inventory(FIRST)
     assert inventory.exposure == inventory.bids == notional(Price(4000), shares("50"))
     assert account.exposure == inventory.exposure
@@ -247,10 +247,10 @@ def test_a_bid_counts_as_exposure_from_the_moment_it_is_placed():
 
 def test_a_fill_turns_a_bids_exposure_into_filled_exposure():
     account, order = an_account(), an_order(price="0.40", size="50")
-    account.reserve(None, order)
+    account.reserve(order)
     before = account.inventory(FIRST).exposure
-    part = order.after_fill(shares("20"), cash("8"), NOON)
-    account.reserve(order, part)
+    part = filled_by(order, shares("20"), cash("8"))
+    account.reserve(part, order.kept)
     account.book(a_fill(size="20"))
     inventory = account.inventory(FIRST)
     assert (inventory.bids, inventory.filled) == (
@@ -262,8 +262,8 @@ def test_a_fill_turns_a_bids_exposure_into_filled_exposure():
 
 def test_a_confirmed_cancel_removes_exposure_and_a_sale_removes_what_was_filled():
     account, order = an_account(a_fill(size="50")), an_order(price="0.40", size="50")
-    account.reserve(None, order)
-    account.reserve(order, order.after(News.CANCELED, NOON))
+    account.reserve(order)
+    account.reserve(told_of(order, News.CANCELED), order.kept)
     assert account.inventory(FIRST).exposure == notional(Price(4000), shares("50"))
     account.book(a_fill("t2", side=SELL, price="0.30", size="50"))
     assert account.inventory(FIRST).exposure == account.exposure == 0
@@ -273,7 +273,7 @@ def test_a_confirmed_cancel_removes_exposure_and_a_sale_removes_what_was_filled(
 def test_asks_count_as_no_exposure():
     account = an_account(a_fill(size="50"))
     before = account.exposure
-    account.reserve(None, an_order(side=SELL, size="50", price="0.60"))
+    account.reserve(an_order(side=SELL, size="50", price="0.60"))
     assert account.exposure == account.inventory(FIRST).exposure == before
 
 
@@ -284,8 +284,8 @@ def test_only_what_is_not_paired_is_exposed():
 
 def test_exposure_of_all_markets_is_the_sum_of_each():
     account = Account()
-    account.reserve(None, an_order(1, price="0.40", size="50"))
-    account.reserve(None, an_order(2, outcome=NO, price="0.30", size="10"))
+    account.reserve(an_order(1, price="0.40", size="50"))
+    account.reserve(an_order(2, outcome=NO, price="0.30", size="10"))
     assert account.exposure == notional(Price(4000), shares("50")) + notional(Price(3000), shares("10"))
     assert [no for no, _ in account.markets()] == [FIRST]
 

@@ -101,7 +101,7 @@ def test_shares_that_are_not_settled_are_not_merged():
     holding(desk, YES, "60")
     order = an_order(5000, NO, BUY, "0.50", "60")
     desk.orders[order.no] = desk.markets[FIRST].orders[order.no] = order
-    desk.account.reserve(None, order)
+    desk.account.reserve(order)
     tell(desk, resting(5000), fill_of(order, "60", "unsettled"))
     assert only(Merge, desk.handle(book_at("0.46", "0.54"))) == []
 

@@ -60,7 +60,7 @@ class Day:
         """Have an order that is filled at once."""
         order = an_order(no, outcome, side, price, shares, **more)
         self.desk.orders[order.no] = self.desk.markets[FIRST].orders[order.no] = order
-        self.desk.account.reserve(None, order)
+        self.desk.account.reserve(order)
         self.tell(fill_of(order, shares, trade=f"t{no}", fee=fee))
         return order
 
@@ -122,7 +122,7 @@ def test_a_failure_that_overtakes_its_fill_counts_once():
     day = Day(book_at("0.40", "0.44"))
     order = an_order(1)
     day.desk.orders[order.no] = day.desk.markets[FIRST].orders[order.no] = order
-    day.desk.account.reserve(None, order)
+    day.desk.account.reserve(order)
     day.tell(failed(1), Together(NOON, (fill_of(order, "100", trade="t1"), book_at("0.41", "0.43"))))
     assert day.parts == {}
 
@@ -131,7 +131,7 @@ def test_a_fill_is_valued_at_the_mid_of_its_moment_not_at_that_of_the_step():
     day = Day(book_at("0.40", "0.44"))
     order = an_order(1)
     day.desk.orders[order.no] = day.desk.markets[FIRST].orders[order.no] = order
-    day.desk.account.reserve(None, order)
+    day.desk.account.reserve(order)
     day.tell(Together(NOON, (fill_of(order, "100", trade="t1"), book_at("0.50", "0.52"))))
     assert day.parts == {"spread": 2.0, "markout": 9.0}
 
@@ -214,7 +214,7 @@ def test_the_last_word_of_the_exchange_on_a_resolved_market_counts_as_well():
     day = Day(book_at("0.40", "0.44"))
     order = an_order(1)
     day.desk.orders[order.no] = day.desk.markets[FIRST].orders[order.no] = order
-    day.desk.account.reserve(None, order)
+    day.desk.account.reserve(order)
     day.tell(resolved("1"), fill_of(order, "100", trade="t1"))
     assert day.parts == {"spread": 2.0, "resolution": 58.0}
 

@@ -71,9 +71,9 @@ def told(orders: list[Order], facts: list[Fact], held: bool, **settings: Any) ->
     if held:
         for outcome in Outcome:
             holding(desk, outcome, "1000")
-    for order in orders:
+    for order in map(Order.copy, orders):  # each desk has its own
         desk.orders[order.no] = desk.markets[FIRST].orders[order.no] = order
-        desk.account.reserve(None, order)
+        desk.account.reserve(order)
     for fact in facts:
         desk.handle(fact)
     return desk

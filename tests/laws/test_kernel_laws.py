@@ -373,10 +373,10 @@ def test_a_session_does_what_its_parts_do(steps):
     session = kernel.Session(session_books, session_queues, strange, session_fills, rules, 2)
     for slot, step in enumerate(step for step in steps if step[0] == "join"):
         kernel.join(books, ours, slot, 0, *step[1:])
-        moves.extend((slot, 0, *step[1:]))
+        moves.extend((slot, step[1] * kernel.PRICE_ROOM + step[2], step[3]))
     if moves:
         kernel.leave(ours, 0)
-        moves.extend((0, 0, 0, 0, 0))
+        moves.extend((0, 0, 0))
     done, filled = kernel.advance(books, ours, built, 0, 2**61, 2**60, rules, fills)
     assert session.run(moves, 0, 2**61, 2**60) == (done, filled)
     for left, right in zip((*books, *ours, *fills), (*session_books, *session_queues, *session_fills), strict=True):

@@ -2,7 +2,7 @@
 
 from hypothesis import given
 from hypothesis import strategies as st
-from scenes import FIRST, NOON
+from scenes import FIRST, NOON, told_of
 
 from pmrun.runner.book import Book
 from pmrun.runner.market import Outcome
@@ -54,11 +54,11 @@ def test_a_quiet_book_never_shows_us_whatever_overtakes_what(placing, leaving, p
 
     for step in placing:
         if step == "ack":
-            orders[order.no] = order.after(News.RESTING, now)
+            order.learn(News.RESTING, now)
             look(observed)
         else:
             look(shown({price: size}))
-    orders[order.no] = orders[order.no].leaving()
+    order.cancel_sent = True
     for step in leaving:
         if step == "ack":
             del orders[order.no]
@@ -72,7 +72,7 @@ def test_a_quiet_book_never_shows_us_whatever_overtakes_what(placing, leaving, p
 def test_in_the_end_only_other_peoples_orders_are_left(story):
     own, orders, observed, now = OwnOrders(), {}, shown({}), NOON
     for number, (price, size, leaves) in enumerate(story):
-        orders[OrderNo(number)] = ours(number, price, size).after(News.RESTING, NOON)
+        orders[OrderNo(number)] = told_of(ours(number, price, size), News.RESTING)
         if leaves and number:
             orders.pop(OrderNo(number - 1), None)
         now = Micros(now + 1_000)
@@ -91,7 +91,7 @@ def test_in_the_end_only_other_peoples_orders_are_left(story):
 
 def test_somebody_who_joins_us_is_seen():
     own = OwnOrders()
-    orders = {OrderNo(1): ours(1, 4000, 30).after(News.RESTING, NOON)}
+    orders = {OrderNo(1): told_of(ours(1, 4000, 30), News.RESTING)}
     own.before(shown({}), orders, NOON)
     own.after(shown({4000: 30}), NOON)
     own.before(shown({4000: 30}), orders, NOON)

@@ -32,6 +32,7 @@ from pmrun.runner.hooks import Hooks
 from pmrun.runner.intents import Cancel, CancelAll, Intent, Place, Refuse
 from pmrun.runner.market import Market, Outcome
 from pmrun.runner.orders import News, Order, Settlement, TradeId
+from pmrun.runner.ports import Observer
 from pmrun.runner.units import (
     Cash,
     Micros,
@@ -83,6 +84,7 @@ class Floor:
         self.sessions = 0
         self.book = book("0.50x100", "0.52x100")
         self.lost = False
+        self.watches: Observer | None = None  # who hears of every step, as it is taken
         self.sold_at: dict[Outcome, Price] = {}  # of the offer in play
         self.begin([], [])
 
@@ -161,6 +163,8 @@ class Floor:
     def tell(self, fact: Fact) -> list[Intent]:
         """Tell the desk, carry out what it wants, and check that it may want that."""
         intents = self.desk.handle(fact)
+        if self.watches is not None:
+            self.watches.record(fact, intents)
         for intent in intents:
             self.did.append((round((self.at - NOON) / SECOND), intent))
             if isinstance(intent, Place):

@@ -146,16 +146,8 @@ def _cancel(no: int) -> Any:
 def test_case_6_looks_at_which_nothing_changed_print_nothing() -> None:
     lines: list[str] = []
     floor = dropped()
-    log = LogObserver(Log(console=Level.DEBUG, file=Level.OFF))
     handler = logger.add(lambda text: lines.append(str(text).strip()), level="DEBUG", format="{message}")
-    tell = floor.desk.handle
-
-    def told(fact: Any) -> Any:
-        intents = tell(fact)
-        log.record(fact, intents)
-        return intents
-
-    floor.desk.handle = told  # type: ignore[method-assign]
+    floor.watches = LogObserver(Log(console=Level.DEBUG, file=Level.OFF))
     try:
         floor.wait(120)
         assert lines == []

@@ -393,7 +393,13 @@ class Slow:
 
     def record(self, fact, intents):
         markets = {
-            no: (state.terms, state.status, state.selected, state.book, list(state.orders.values()))
+            no: (
+                state.terms,
+                state.status,
+                state.selected,
+                state.book,
+                [order.copy() for order in state.orders.values()],
+            )
             for no, state in self.desk.markets.items()
         }
         if self.ended is None:

@@ -221,7 +221,7 @@ def one_order(path: Path, settings: Sqlite | None = None) -> tuple[Desk, object,
         placed_at=NOON,
     )
     desk.orders[order.no] = desk.markets[order.market].orders[order.no] = order
-    desk.account.reserve(None, order)
+    desk.account.reserve(order)
     place = Place(
         NOON,
         order.no,
