@@ -2,6 +2,7 @@
 
 import os
 import sys
+from itertools import groupby, islice
 from pathlib import Path
 
 from hypothesis import HealthCheck, Phase, settings
@@ -30,3 +31,16 @@ def pytest_terminal_summary(terminalreporter):
 def pytest_xdist_auto_num_workers():
     """One worker more than there are processors: many tests wait for a process or a clock."""
     return (os.cpu_count() or 1) + 1
+
+
+def pytest_collection_modifyitems(config, items):
+    """Give each worker its share of the slow files first, so that what is left to share out at the end is quick."""
+    workers = getattr(config, "workerinput", {"workercount": 1})["workercount"]
+    files = [list(tests) for _, tests in groupby(items, lambda item: item.path)]
+    slow = [tests for tests in files if tests[0].path.parent.name in ("shell", "packaging")]
+    quick = (test for tests in files if tests not in slow for test in tests)
+    shared = []
+    for worker in range(workers):
+        share = [test for tests in slow[worker::workers] for test in tests]
+        shared += share + list(islice(quick, max(len(items) // workers - len(share), 0)))
+    items[:] = [*shared, *quick]

@@ -159,7 +159,7 @@ def test_a_market_lists_its_fees_and_takes_no_post_only_orders():
     market = parse_market(json.dumps(raw).encode(), True).market
     assert market.fees == FEES
     assert not market.post_only
-    assert (market.min_order_size, market.size_step) == (1_000_000, 1_000_000)
+    assert (market.min_order_size, market.size_step, market.min_take) == (1_000_000, 1_000_000, 0)
 
 
 # Fees.

@@ -162,3 +162,9 @@ def test_orders_that_had_no_turn_are_told_and_noted_and_none_is_noted_where_all_
     told = [(fact.order, fact.reason) for fact in played(paper, 8_000)]
     assert told == [(17, PULLED), (16, NO_TURN)]
     assert "30 order calls a minute: 1 order had no turn in time and never left" in paper.remarks()
+
+
+def test_an_exit_of_one_share_may_take_at_any_price_there():
+    """Polymarket asks for a dollar; SatoriEx for a share."""
+    terms = Satori().market(RAIN)
+    assert (RAIN.min_take, terms.min_take, terms.min_order_size) == (Cash(1_000_000), Cash(0), SHARE)

@@ -10,7 +10,7 @@ from pmrun.plugins.executors import kernel
 from pmrun.runner.capabilities import Capabilities, Capability
 from pmrun.runner.market import FeeTerms, Market
 from pmrun.runner.ports import FeedData
-from pmrun.runner.units import SIZE_SCALE, Size
+from pmrun.runner.units import SIZE_SCALE, Cash, Size
 
 SHARE: Final = Size(SIZE_SCALE)  # orders are whole shares
 SELLER_FEE_PPM: Final = 15_000  # 1.5 % of the seller's proceeds
@@ -54,6 +54,7 @@ class Satori:
             market,
             min_order_size=SHARE,
             size_step=SHARE,
+            min_take=Cash(0),
             fees=FEES,
             rewards=None,
             post_only=False,

@@ -100,6 +100,7 @@ def parse_market(raw: bytes, simulated: bool) -> Listed:
         tick=Price(wire.tick_bps),
         min_order_size=size_of(max(1, wire.min_quantity), what),
         size_step=SHARE,
+        min_take=Cash(0),  # one share is the least, whatever it is worth
         fees=fees(wire.seller_fee_bps, wire.maker_rebate_bps),
         ends_at=moment_of(wire.end_at, what),
         volume_24h=None if wire.volume_24h is None else Cash(wire.volume_24h * CENT),
