@@ -27,9 +27,8 @@ class OrderCount:
         self._asked = 0
         self._last = 0  # the highest number of an order so far
         self._known: set[str] = set()  # ids of adopted orders: one may be told twice
-        self._left: dict[int, int] = {}  # what is not filled of the orders that have not ended
-        self._late: dict[int, int] = {}  # of those cancelled
-        self._older: dict[int, int] = {}  # likewise, of those cancelled earlier
+        self._left: dict[int, int] = {}  # what is not filled of each order; of those cancelled it is negative
+        self._room = 2 * REMEMBERED
 
     @property
     def placed(self) -> int:
@@ -44,15 +43,24 @@ class OrderCount:
             "cancelled": self.cancelled,
             "filled": self.filled,
             "rejected": sum(self.rejections.values()),
-            "open": len(self._left),
+            "open": sum(left > 0 for left in self._left.values()),
             "never_sent": sum(self.unsent.values()),
         }
 
     def asked_for(self, place: Place) -> None:
         """Count an order that the desk wants placed."""
+        order = place.order
         self._asked += 1
-        self._last = place.order
-        self._left[place.order] = place.size
+        self._last = order
+        self._left[order] = place.size
+        if len(self._left) > self._room:
+            self._forget()
+
+    def _forget(self) -> None:
+        """Forget the orders that were cancelled long ago."""
+        late = self._last - REMEMBERED
+        self._left = {order: left for order, left in self._left.items() if left > 0 or order > late}
+        self._room = len(self._left) + REMEMBERED
 
     def found(self, fact: OrderFound) -> None:
         """Count an order that is taken over."""
@@ -66,30 +74,27 @@ class OrderCount:
     def fill(self, fact: Filled) -> None:
         """Count an order that is filled whole, also one that was cancelled before its last fill was told."""
         order = fact.order
-        where = next((found for found in (self._left, self._late, self._older) if order in found), None)
-        if where is None:
+        left = self._left.get(order, 0)
+        if not left:
             return
-        if where[order] > fact.size:
-            where[order] -= fact.size
-            return
-        del where[order]
-        self.filled += 1
-        self.cancelled -= int(where is not self._left)
+        after = max(abs(left) - fact.size, 0)
+        self._left[order] = after if left > 0 else -after
+        if not after:
+            self.filled += 1
+            self.cancelled -= int(left < 0)
 
     def news(self, fact: OrderNews) -> None:
         """Count the end of an order, once; what it says besides is nothing to count."""
         news = fact.news
         if not (news is CANCELED or news is REJECTED or news is EXPIRED):
             return
-        left = self._left.pop(fact.order, None)
-        if left is None:
+        order, reason = fact.order, fact.reason
+        left = self._left.get(order, 0)
+        if left <= 0:
             return
-        if never_sent(fact.reason):
-            self.unsent[fact.reason] += 1
-        elif news is REJECTED:
-            self.rejections[fact.reason] += 1
-        else:
+        if news is not REJECTED and not (reason and never_sent(reason)):
             self.cancelled += 1
-            self._late[fact.order] = left
-            if len(self._late) >= REMEMBERED:
-                self._older, self._late = self._late, {}
+            self._left[order] = -left
+            return
+        self._left[order] = 0
+        (self.unsent if never_sent(reason) else self.rejections)[reason] += 1
