@@ -19,7 +19,7 @@ _COMMON = {
 }
 # Few: the same examples every time, and no search for the smallest one, which may take minutes. Many: both.
 _QUICK = (Phase.explicit, Phase.generate)
-settings.register_profile("few", max_examples=30, derandomize=True, phases=_QUICK, **_COMMON)
+settings.register_profile("few", max_examples=20, derandomize=True, phases=_QUICK, **_COMMON)
 settings.register_profile("many", max_examples=1500, **_COMMON)
 settings.load_profile("many" if os.environ.get("PMRUN_LAWS") == "many" else "few")
 
