@@ -18,6 +18,7 @@ QUOTE: Final = Purpose.QUOTE
 PENDING_SUBMIT: Final = State.PENDING_SUBMIT
 CANCEL: Final = Cancel  # compiled, what is imported is looked up at each use and a constant is not
 PLACE: Final = Place
+REASONS: Final = 512  # remembered; a rule has a handful
 
 
 class Acting:
@@ -55,6 +56,8 @@ class Acting:
             state.refused.pop(book_side(outcome, side), None)
         reason = self._because.get(want.basis)
         if reason is None:
+            if len(self._because) >= REASONS:  # a rule of somebody's may put numbers into its words
+                self._because.clear()
             reason = self._because[want.basis] = Reason(want.basis)
         self.out.append(PLACE(now, no, market, outcome, side, price, size, purpose, post_only, reason))
 

@@ -1,7 +1,7 @@
 """One live session at an exchange: what every adapter keeps, tells and verifies (R13)."""
 
 from collections.abc import Callable, Sequence
-from typing import Any, NoReturn, Protocol
+from typing import Any, Protocol
 
 import trio
 from loguru import logger
@@ -33,7 +33,7 @@ class UserSocket(Protocol):
     def up(self) -> bool:
         """Whether it tells them now."""
 
-    async def run(self) -> NoReturn:
+    async def run(self) -> None:
         """Keep it until cancelled."""
 
 

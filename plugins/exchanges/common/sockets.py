@@ -255,6 +255,30 @@ class KeptSocket:
         self.drop(f"no PONG within {limit:g} s")
 
 
+class OnSocket:
+    """What lives on one kept socket: others ask it, run it and give its connection up."""
+
+    _socket: KeptSocket
+
+    @property
+    def up(self) -> bool:
+        """Whether the exchange answers on the present connection."""
+        return self._socket.up
+
+    @property
+    def connections(self) -> int:
+        """How many connections there were."""
+        return self._socket.connections
+
+    async def run(self) -> None:
+        """Keep the socket until cancelled."""
+        await self._socket.run()
+
+    def reconnect(self, why: str) -> None:
+        """Give up the connection; the listener hears when the next one answers."""
+        self._socket.drop(why)
+
+
 def _said(error: Exception) -> str:
     match error:
         case ConnectionRejected():

@@ -10,7 +10,7 @@ import msgspec
 import trio
 
 from pmrun.plugins.exchanges.common.market_news import MarketListed, Parsed
-from pmrun.plugins.exchanges.common.sockets import Connect, KeptSocket, Pace
+from pmrun.plugins.exchanges.common.sockets import Connect, KeptSocket, OnSocket, Pace
 from pmrun.plugins.exchanges.polymarket.wire import parse_frame
 from pmrun.runner.errors import ProtocolViolation
 from pmrun.runner.market import Market, TokenId
@@ -54,7 +54,7 @@ def groups_of(markets: Iterable[Market]) -> list[Group]:
     return [(market.yes, market.no) for market in markets]
 
 
-class MarketSocket:
+class MarketSocket(OnSocket):
     """One connection for at most `ASSETS_PER_SOCKET` tokens: a shard."""
 
     def __init__(
@@ -77,28 +77,14 @@ class MarketSocket:
         """The tokens that are subscribed here."""
         return [token for group in self.groups for token in group]
 
-    @property
-    def up(self) -> bool:
-        """Whether the exchange answers on the present connection."""
-        return self._socket.up
-
-    @property
-    def connections(self) -> int:
-        """How many connections there were."""
-        return self._socket.connections
-
     async def run(self) -> None:
         """Keep the shard subscribed until stopped or cancelled."""
         with self._stop:
-            await self._socket.run()
+            await super().run()
 
     def stop(self) -> None:
         """End `run`; nothing is lost, as nobody wants these tokens any more."""
         self._stop.cancel()
-
-    def reconnect(self, why: str) -> None:
-        """Give up the connection and take fresh books on a new one."""
-        self._socket.drop(why)
 
     def subscribe(self, groups: Sequence[Group]) -> None:
         """Add tokens, on the present connection if there is one (reference 5.2)."""

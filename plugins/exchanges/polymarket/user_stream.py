@@ -3,13 +3,12 @@
 from collections import Counter
 from collections.abc import Callable, Sequence
 from random import Random
-from typing import NoReturn
 
 import msgspec
 
 from pmrun.plugins.exchanges.common.market_news import Parsed
 from pmrun.plugins.exchanges.common.secret import WITHHELD
-from pmrun.plugins.exchanges.common.sockets import Connect, KeptSocket, Pace
+from pmrun.plugins.exchanges.common.sockets import Connect, KeptSocket, OnSocket, Pace
 from pmrun.plugins.exchanges.polymarket.news import OrderSeen, TradeSeen
 from pmrun.plugins.exchanges.polymarket.wire import parse_frame
 from pmrun.plugins.exchanges.polymarket.wire_fields import decode
@@ -50,7 +49,7 @@ def user_hello(auth: UserAuth, markets: Sequence[ConditionId] = ()) -> str:
     return msgspec.json.encode(whole).decode()
 
 
-class UserSocket:
+class UserSocket(OnSocket):
     """The news of our own orders and trades; after every connection what was missed has to be read by REST."""
 
     def __init__(
@@ -65,24 +64,6 @@ class UserSocket:
         self._now = now
         self._markets = tuple(markets)
         self._socket = KeptSocket(url, connect, self, rng, pace)
-
-    @property
-    def up(self) -> bool:
-        """Whether the exchange answers on the present connection."""
-        return self._socket.up
-
-    @property
-    def connections(self) -> int:
-        """How many connections there were."""
-        return self._socket.connections
-
-    async def run(self) -> NoReturn:
-        """Keep the socket until cancelled."""
-        await self._socket.run()
-
-    def reconnect(self, why: str) -> None:
-        """Give up the connection; `on_back` follows on the next."""
-        self._socket.drop(why)
 
     def hello(self) -> str:
         """Return the subscription, with the credentials."""

@@ -3,13 +3,13 @@
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from random import Random
-from typing import Any, Final, NoReturn, cast
+from typing import Any, Final, cast
 
 import msgspec
 from trio_websocket import ConnectionClosed, ConnectionRejected, WebSocketConnection
 
 from pmrun.plugins.exchanges.common.secret import Secret
-from pmrun.plugins.exchanges.common.sockets import PING, PONG, Connect, KeptSocket, Pace
+from pmrun.plugins.exchanges.common.sockets import PING, PONG, Connect, KeptSocket, OnSocket, Pace
 from pmrun.plugins.exchanges.satori.news import Frame
 from pmrun.plugins.exchanges.satori.tokens import Tokens
 from pmrun.plugins.exchanges.satori.wire_frames import parse_frame
@@ -103,7 +103,7 @@ def with_token(connect: Connect, tokens: Tokens | None) -> Connect:
     return opened
 
 
-class Socket:
+class Socket(OnSocket):
     """One kept connection: what it subscribes to, and who listens."""
 
     def __init__(
@@ -124,19 +124,6 @@ class Socket:
         self._now = now
         self._markets = tuple(markets)
         self._socket = KeptSocket(url, connect, self, rng, pace)
-
-    @property
-    def up(self) -> bool:
-        """Whether the exchange answers on the present connection."""
-        return self._socket.up
-
-    async def run(self) -> NoReturn:
-        """Keep the socket until cancelled."""
-        await self._socket.run()
-
-    def reconnect(self, why: str) -> None:
-        """Give up the connection; `on_back` follows on the next."""
-        self._socket.drop(why)
 
     # What the kept socket asks and tells.
 

@@ -3,9 +3,9 @@
 import json
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
 import trio
@@ -21,6 +21,8 @@ from pmrun.runner.verbs import VerbParser
 
 if TYPE_CHECKING:
     from pmrun.plugins.exchanges.common.doctor_findings import Finding
+
+Answer = TypeVar("Answer")
 
 
 def main(arguments: list[str]) -> int:
@@ -67,15 +69,19 @@ def planned(overrides: list[str]) -> Plan:
 
 
 def _looked(made: Plan, heartbeat: bool) -> "list[Finding]":
+    return answer(_look, made, heartbeat)
+
+
+def answer(ask: Callable[..., Awaitable[Answer]], *given: object) -> Answer:
+    """Ask an exchange and return what came; what goes wrong is raised without the nurseries it went through."""
     try:
-        return trio.run(_look, made, heartbeat)
+        return trio.run(ask, *given)
     except BaseExceptionGroup as group:
-        raise first_of(group) from None
+        raise _first_of(group) from None
 
 
-def first_of(error: BaseException) -> BaseException:
-    """Return what went wrong, out of the nurseries it went through."""
-    return first_of(error.exceptions[0]) if isinstance(error, BaseExceptionGroup) else error
+def _first_of(error: BaseException) -> BaseException:
+    return _first_of(error.exceptions[0]) if isinstance(error, BaseExceptionGroup) else error
 
 
 async def _look(made: Plan, heartbeat: bool) -> "list[Finding]":

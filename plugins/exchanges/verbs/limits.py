@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pmrun.plugins.exchanges.verbs.doctor import first_of, planned
+from pmrun.plugins.exchanges.verbs.doctor import answer, planned
 from pmrun.runner.assembly import Plan
 from pmrun.runner.errors import ConfigError
 from pmrun.runner.units import SECOND, Micros
@@ -85,12 +85,7 @@ def _account(made: Plan) -> tuple[str, Path, tuple[str, ...]]:
 
 def ask(made: Plan) -> tuple[str, Path]:
     """Ask an exchange that names its accounts itself who this is, and where its file is."""
-    import trio
-
-    try:
-        return trio.run(_ask, made)
-    except BaseExceptionGroup as group:
-        raise first_of(group) from None
+    return answer(_ask, made)
 
 
 async def _ask(made: Plan) -> tuple[str, Path]:
